@@ -1,0 +1,78 @@
+"""Settings come from the environment and .env, and wrong ones are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import SettingsError
+from workbench.settings import Settings, find_root
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_defaults_are_the_embedded_model_on_llama_cpp(tmp_path: Path) -> None:
+    settings = Settings.load({}, root=tmp_path)
+    assert (settings.model_path, settings.runtime_backend) == ("embedded", "llama.cpp")
+    assert settings.threads >= 1
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("RUNTIME_BACKEND=onnx\nN_CTX=512\nLORA_PATHS=a/*, b\n")
+    settings = Settings.load({"N_CTX": "1024"}, root=tmp_path)
+    assert settings.runtime_backend == "onnx"
+    assert settings.n_ctx == 1024
+    assert settings.lora_paths == ("a/*", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("RUNTIME_BACKEND", "vllm2", "llama.cpp, onnx, torch"),
+        ("N_CTX", "many", "a whole number"),
+        ("N_CTX", "-1", "0 or more"),
+        ("USE_MMAP", "maybe", "true or false"),
+        ("ONNX_PRECISION", "int2", "int4, int8, fp32, fp16"),
+    ],
+)
+def test_wrong_value_names_variable_and_remedy(
+    tmp_path: Path, name: str, value: str, remedy: str
+) -> None:
+    with pytest.raises(SettingsError, match=name) as raised:
+        Settings.load({name: value}, root=tmp_path)
+    assert remedy in str(raised.value)
+
+
+def test_all_layers_on_the_gpu_is_minus_one(tmp_path: Path) -> None:
+    assert Settings.load({"N_GPU_LAYERS": "-1"}, root=tmp_path).n_gpu_layers == -1
+
+
+def test_unknown_setting_in_code_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="modelpath"):
+        Settings.load({}, root=tmp_path).with_(modelpath="x")
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    settings = Settings.load({"LANGFUSE_SECRET_KEY": "sk-very-secret"}, root=tmp_path)
+    assert settings.langfuse_secret_key == "sk-very-secret"
+    assert "very-secret" not in repr(settings)
+
+
+def test_root_is_found_from_a_folder_inside(monkeypatch) -> None:
+    monkeypatch.chdir(ROOT / "notebooks")
+    assert find_root({}) == ROOT
+
+
+def test_every_setting_is_in_the_example() -> None:
+    from dataclasses import fields
+
+    example = (ROOT / ".env.example").read_text()
+    names = {f.name.upper() for f in fields(Settings)} - {"ROOT", "HOME"} | {"WORKBENCH_HOME"}
+    assert {n for n in names if f"\n{n}=" not in example} == set()
+
+
+def test_the_example_parses_to_the_defaults(tmp_path: Path) -> None:
+    bare = Settings.load({}, root=tmp_path)
+    (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())
+    assert Settings.load({}, root=tmp_path) == bare

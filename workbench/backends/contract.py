@@ -1,0 +1,152 @@
+"""What every backend promises, and the small contract of the engine beneath it.
+
+A `Backend` speaks in messages, text and records. An `Engine` is the part that
+differs between runtimes: tokens in, logits out. It knows nothing about text,
+templates, sampling or grammars; `backends/local.py` makes a Backend of any Engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from workbench.records import Completion, Delta, Message, Sampling, Score, Tool
+
+
+class Backend(Protocol):
+    """A model that answers.
+
+    `messages` is a sequence of Message, or a string as one user turn.
+    `adapter` names an adapter given to `load_adapter`; None is the base alone.
+    Unknown adapters, prompts longer than the context and failing runtimes
+    raise BackendError.
+    """
+
+    name: str
+    """The backend's name in the settings, such as "llama.cpp"."""
+
+    model: str
+    """Fingerprint (sha256) of the base model's source."""
+
+    precision: str
+    """How the weights are held, such as "Q4_1" or "int8"."""
+
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """Loaded adapters: name -> fingerprint (sha256 of the file that was loaded)."""
+        ...
+
+    def chat(
+        self,
+        messages: Sequence[Message] | str,
+        *,
+        tools: Sequence[Tool] = (),
+        schema: Mapping[str, Any] | None = None,
+        sampling: Sampling = Sampling(),
+        adapter: str | None = None,
+    ) -> Iterator[Delta]:
+        """Stream one answer. `schema` (JSON Schema) constrains the whole answer to it."""
+        ...
+
+    def complete(
+        self,
+        messages: Sequence[Message] | str,
+        *,
+        tools: Sequence[Tool] = (),
+        schema: Mapping[str, Any] | None = None,
+        sampling: Sampling = Sampling(),
+        adapter: str | None = None,
+    ) -> Completion:
+        """`chat`, gathered into one Completion."""
+        ...
+
+    def sample(
+        self,
+        messages: Sequence[Message] | str,
+        n: int,
+        *,
+        sampling: Sampling = Sampling(),
+        adapter: str | None = None,
+    ) -> list[Completion]:
+        """Draw n answers to one prompt, computed once; candidate i is seeded by (seed, i)."""
+        ...
+
+    def score(
+        self, messages: Sequence[Message] | str, answer: str, *, adapter: str | None = None
+    ) -> Score:
+        """Log-probability (nats) of each token of `answer` after `messages`."""
+        ...
+
+    def logprobs(
+        self, tokens: Sequence[int], start: int, *, adapter: str | None = None
+    ) -> np.ndarray:
+        """Log-probabilities of the next token, float32 [len(tokens) - start, vocabulary].
+
+        Row i is the distribution after `tokens[: start + i + 1]`.
+        """
+        ...
+
+    def load_adapter(self, path: Path | str, name: str) -> None:
+        """Load a LoRA adapter beside the base; the base is not reloaded. Raises AdapterError."""
+        ...
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget an adapter. Raises BackendError when there is none of that name."""
+        ...
+
+    def close(self) -> None:
+        """Free the model's memory; further calls raise BackendError."""
+        ...
+
+
+class Engine(Protocol):
+    """Tokens in, logits out: what a runtime has to do. One prompt at a time, n sequences of it.
+
+    Logits are float32. An engine keeps its key-value cache: a prompt that
+    shares its beginning with the last one (same adapter) computes only the rest.
+    """
+
+    vocabulary: int
+    """Width of a row of logits (may exceed the tokenizer's size by padding)."""
+
+    context: int
+    """Longest sequence in tokens, prompt and answer together."""
+
+    precision: str
+
+    def start(
+        self, prompt: Sequence[int], n: int, capacity: int, adapter: str | None
+    ) -> tuple[np.ndarray, int]:
+        """Compute a prompt for n sequences that will each hold up to `capacity` tokens.
+
+        Returns the logits after the prompt, [vocabulary], and how many prompt
+        tokens came from the cache.
+        """
+        ...
+
+    def step(self, tokens: Mapping[int, int]) -> dict[int, np.ndarray]:
+        """Append one token to each named sequence (0..n-1); logits [vocabulary] of each."""
+        ...
+
+    def logits(self, tokens: Sequence[int], start: int, adapter: str | None) -> np.ndarray:
+        """Logits at positions start.. of `tokens`, [len(tokens) - start, vocabulary]."""
+        ...
+
+    def tokenize(self, text: str) -> list[int]:
+        """The runtime's own tokens of `text` (special tokens parsed, none added): for parity."""
+        ...
+
+    def load_adapter(self, path: Path, name: str) -> None:
+        """Load an adapter file in the runtime's own form. Raises AdapterError."""
+        ...
+
+    def unload_adapter(self, name: str) -> None:
+        """Forget it."""
+        ...
+
+    def close(self) -> None:
+        """Free all memory."""
+        ...

@@ -1,0 +1,77 @@
+"""The command line: `workbench run | verify | doctor`.
+
+Commands are thin: they read settings, call one function of the package and
+print. An error of ours is one line on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from workbench import __version__
+from workbench.errors import WorkbenchError
+
+
+class _Group(click.Group):
+    """Prints WorkbenchErrors in one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except WorkbenchError as error:
+            click.echo(f"workbench: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Group)
+@click.version_option(__version__)
+def main() -> None:
+    """People's judgements into a better local model, with proof that it is better."""
+
+
+@main.command()
+@click.option(
+    "-p",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A notebook parameter; repeat for more.",
+)
+@click.option("--name", help="Name of the run: continued if it exists. Default: the time.")
+def run(parameters: tuple[tuple[str, str], ...], name: str | None) -> None:
+    """Run the loop: all notebooks in order, then print the path of the report."""
+    import yaml
+
+    from workbench import runs
+    from workbench.settings import Settings
+
+    values = {key: yaml.safe_load(value) for key, value in parameters}
+    index = runs.run(Settings.load(), values, name=name)
+    click.echo(f"Report: {index}")
+
+
+@main.command()
+@click.argument("generation", type=click.Path(path_type=Path))
+def verify(generation: Path) -> None:
+    """Recompute every hash behind an adapter generation; name the first link that broke."""
+    from workbench import adapters
+    from workbench.settings import Settings
+
+    for line in adapters.verify(generation, Settings.load()):
+        click.echo(line)
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is installed, which model and runtime are set, and what is missing."""
+    from workbench.doctor import examine
+    from workbench.settings import Settings
+
+    checks = examine(Settings.load())
+    for check in checks:
+        click.echo(f"{'ok ' if check.ok else 'NO '} {check.what:<18} {check.found}")
+    sys.exit(0 if all(check.ok for check in checks) else 2)

@@ -1,0 +1,140 @@
+"""Append-only JSONL: one line, one record, on disk before it is acknowledged.
+
+A journal survives a kill at any moment: a line that was not written whole (a
+torn tail) is moved aside to `NAME.torn` when the journal is next opened for
+writing, and skipped when it is read. A broken line in the middle is an error that names
+the line, since it means that something else wrote to the file.
+
+Appends of one process are serialised by a lock on the file, so that two
+notebooks may write to one journal. It is not a boundary against programs that
+do not take the lock, nor for network file systems without `flock`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from workbench.errors import InputError
+from workbench.records import decode, encode
+
+R = TypeVar("R")
+
+
+class Journal(Generic[R]):
+    """Records of one type in one file.
+
+    journal = Journal(path, Rating)
+    journal.append(rating)      # returns once the line is on disk
+    list(journal)               # all records, in order
+    """
+
+    def __init__(self, path: Path | str, type: type[R]) -> None:
+        self.path = Path(path)
+        self.type = type
+
+    def append(self, *records: R) -> None:
+        """Write records and fsync. Raises InputError where the file can't be written."""
+        data = b"".join(encode(record) + b"\n" for record in records)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "ab+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                self._set_torn_tail_aside(file)
+                start = file.seek(0, os.SEEK_END)
+                try:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    # Disk full half-way through a line: leave the journal as it was.
+                    os.ftruncate(file.fileno(), start)
+                    raise
+        except OSError as error:
+            raise InputError(
+                f"{self.path} can't be written ({error.strerror})",
+                "Free some space or allow writing there, then repeat the last step",
+            ) from error
+
+    def __iter__(self) -> Iterator[R]:
+        """Every whole record, oldest first; nothing when there is no file."""
+        if not self.path.exists():
+            return
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                yield _decode(line, self.type, self.path, number)
+
+    def _set_torn_tail_aside(self, file: Any) -> None:
+        """Move bytes after the last newline to NAME.torn."""
+        size = file.seek(0, os.SEEK_END)
+        if size == 0:
+            return
+        file.seek(size - 1)
+        if file.read(1) == b"\n":
+            return
+        end = _last_newline(file, size)
+        file.seek(end)
+        with open(self.path.with_name(self.path.name + ".torn"), "ab") as aside:
+            aside.write(file.read() + b"\n")
+            aside.flush()
+            os.fsync(aside.fileno())
+        os.ftruncate(file.fileno(), end)
+
+
+def read(path: Path | str, type: type[R]) -> list[R]:
+    """All records of a file that must be there.
+
+    Raises InputError when it is missing or when a line is not a record of `type`,
+    a torn last line included: a file that was handed over must be whole.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be read ({error.strerror})", "Check the path, or run the step before"
+        ) from error
+    return [_decode(line, type, path, n) for n, line in enumerate(lines, start=1) if line.strip()]
+
+
+def write_atomically(path: Path | str, write: Callable[[Path], None]) -> Path:
+    """Make a file whole or not at all: `write` fills a neighbour, which then takes the name."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        write(partial)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _decode(line: bytes, type: type[R], path: Path, number: int) -> R:
+    try:
+        return decode(line, type)
+    except ValueError as error:
+        raise InputError(
+            f"{path}, line {number} is not a {type.__name__}: {error}",
+            "Mend or remove that line; the others are whole",
+        ) from None
+
+
+def _last_newline(file: Any, size: int, block: int = 1 << 16) -> int:
+    """Offset just after the last newline, 0 if there is none."""
+    end = size
+    while end > 0:
+        start = max(0, end - block)
+        file.seek(start)
+        at = file.read(end - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0

@@ -1,0 +1,159 @@
+"""Where a notebook stands: its settings, its seed, and the files of its run.
+
+    session = workbench.start("03-rank", run=run, seed=seed)
+    session.candidates            # the file that step 02 wrote
+
+Every hand-over of the loop is a file, and this module alone knows which. A run
+by `workbench run` has a name and uses its own files only. A notebook that is
+opened by hand belongs to the run "notebook": what earlier steps have not made
+there is read from datasets/samples/, so that each notebook runs alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from workbench import __version__
+from workbench.errors import InputError
+from workbench.journal import write_atomically
+from workbench.records import decode, encode
+from workbench.settings import Settings
+
+R = TypeVar("R")
+INTERACTIVE = "notebook"
+
+
+@dataclass(frozen=True)
+class Session:
+    """The place of one notebook in one run."""
+
+    notebook: str
+    run: str
+    seed: int
+    settings: Settings
+
+    @property
+    def interactive(self) -> bool:
+        """Whether the notebook was opened by hand."""
+        return self.run == INTERACTIVE
+
+    @property
+    def samples(self) -> Path:
+        """Committed inputs for notebooks that run alone."""
+        return self.settings.datasets / "samples"
+
+    @property
+    def folder(self) -> Path:
+        """The run's report: executed notebooks, results, index.html."""
+        return self.settings.reports / self.run
+
+    @property
+    def spans(self) -> Path:
+        """Every model call, tool call and retrieval of the run."""
+        return self.settings.datasets / "traces" / self.run / "spans.jsonl"
+
+    @property
+    def candidates(self) -> Path:
+        """Candidate sets (CandidateSet a line)."""
+        return self.settings.datasets / "traces" / self.run / "candidates.jsonl"
+
+    @property
+    def comparisons(self) -> Path:
+        """Held-out answers of base and adapter (CandidateSet a line)."""
+        return self.settings.datasets / "traces" / self.run / "comparisons.jsonl"
+
+    @property
+    def ratings(self) -> Path:
+        """Judgements (Rating a line)."""
+        return self.settings.datasets / "ratings" / f"{self.run}.jsonl"
+
+    @property
+    def training(self) -> Path:
+        """Checkpoints and the trained peft adapter."""
+        return self.folder / "training"
+
+    def given(self, path: Path) -> Path:
+        """`path`, or its sample when this is a notebook opened by hand and the file isn't there.
+
+        Raises InputError where neither exists.
+        """
+        if path.exists():
+            return path
+        if self.interactive:
+            sample = self.samples / _sample_name(self, path)
+            if sample.exists():
+                return sample
+        raise InputError(
+            f"{self.relative(path)} is not there", "Run the notebooks before this one first"
+        )
+
+    def relative(self, path: Path | str) -> str:
+        """A path as shown in reports: relative to the project where it lies inside."""
+        path = Path(path)
+        return (
+            str(path.relative_to(self.settings.root))
+            if path.is_relative_to(self.settings.root)
+            else path.name
+        )
+
+    def record(self, name: str, result: object) -> Path:
+        """Keep a result (a frozen record) of this run for later steps and the report."""
+        path = self.folder / "results" / f"{name}.json"
+        return write_atomically(path, lambda partial: _write(partial, encode(result)))
+
+    def recall(self, name: str, type: type[R]) -> R:
+        """A result that an earlier step recorded. Raises InputError where there is none."""
+        path = self.given(self.folder / "results" / f"{name}.json")
+        try:
+            return decode(path.read_bytes(), type)
+        except ValueError as error:
+            raise InputError(
+                f"{self.relative(path)} is not a {type.__name__}: {error}",
+                "Run the step that writes it again",
+            ) from None
+
+
+def start(
+    notebook: str,
+    *,
+    run: str = "",
+    seed: int = 0,
+    model_path: str = "",
+    runtime_backend: str = "",
+) -> Session:
+    """Begin a notebook: read the settings, seed Python, and print what is in use.
+
+    An empty `model_path` or `runtime_backend` leaves the setting as it is.
+    """
+    changes = {
+        name: value
+        for name, value in (("model_path", model_path), ("runtime_backend", runtime_backend))
+        if value
+    }
+    settings = Settings.load().with_(**changes)
+    random.seed(seed)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    session = Session(notebook, run or INTERACTIVE, seed, settings)
+    print(
+        f"workbench {__version__} | Python {sys.version.split()[0]} | run {session.run} | "
+        f"seed {seed} | {settings.runtime_backend} | {settings.model_path}"
+    )
+    return session
+
+
+def _sample_name(session: Session, path: Path) -> str:
+    """The name under datasets/samples/ of a file of a run."""
+    if path == session.ratings:
+        return "ratings.jsonl"
+    if path.is_relative_to(session.folder):
+        return str(path.relative_to(session.folder))
+    return path.name
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
