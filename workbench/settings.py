@@ -63,6 +63,11 @@ class Settings:
         return self.root / "datasets"
 
     @property
+    def prompts(self) -> Path:
+        """Folder of the prompt collections."""
+        return self.datasets / "prompts"
+
+    @property
     def adapters(self) -> Path:
         """Folder of adapter generations."""
         return self.root / "adapters"
