@@ -61,8 +61,9 @@ def verify(generation: Path) -> None:
     from workbench import adapters
     from workbench.settings import Settings
 
-    for line in adapters.verify(generation, Settings.load()):
-        click.echo(line)
+    settings = Settings.load()
+    for link in adapters.verify(generation, settings.root, settings.home):
+        click.echo(f"ok {link}")
 
 
 @main.command()

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import __version__
+from workbench import __version__, html
 from workbench.errors import InputError, RunError
 from workbench.journal import write_atomically
 from workbench.records import content_id, decode, encode
@@ -40,13 +40,14 @@ STEPS = (
 )
 
 DEMO: Mapping[str, Any] = {
-    "n_prompts": 72,
-    "n_candidates": 4,
-    "max_tokens": 32,
+    "n_prompts": 56,
+    "n_candidates": 6,
+    "max_tokens": 40,
     "languages": "en",
+    "learning_rate": 5e-4,
     "epochs": 2,
     "n_parity_prompts": 10,
-    "n_heldout": 48,
+    "n_heldout": 64,
 }
 """Sizes of `workbench run` on two cores; the notebooks' own defaults are smaller still."""
 
@@ -97,19 +98,21 @@ def run(
     print(f"Run {state.name}: {len(steps)} steps, reports/{state.name}/", file=out, flush=True)
 
     kept: list[StepDone] = []
+    unbroken = True
     for number, step in enumerate(steps, start=1):
-        own = {k: v for k, v in given.items() if k in declared[step]} | {"run": state.name}
+        own = {k: v for k, v in given.items() if k in declared[step]} | {"run_name": state.name}
         source = settings.notebooks / f"{step}.ipynb"
         key = content_id(hashlib.sha256(source.read_bytes()).hexdigest(), own)
         head = f"[{number}/{len(steps)}] {step}"
-        if len(kept) == number - 1 and step in done and done[step].key == key:
+        unbroken = unbroken and step in done and done[step].key == key
+        if unbroken:
             kept.append(done[step])
             print(f"{head}: done before ({done[step].seconds:.0f} s)", file=out, flush=True)
             continue
         print(head, file=out, flush=True)
         begun = time.monotonic()
         _execute(source, folder / f"{step}.ipynb", own, settings, out)
-        export_html(folder / f"{step}.ipynb")
+        html.export(folder / f"{step}.ipynb")
         seconds = time.monotonic() - begun
         kept.append(StepDone(step, key, round(seconds, 1)))
         state = replace(state, steps=tuple(kept))
@@ -164,10 +167,10 @@ def check_parameters(
             hint = f"Did you mean {near[0]}? " if near else ""
             raise InputError(
                 f"No notebook has a parameter {name!r}",
-                f"{hint}Known are {', '.join(sorted(set(known) - {'run'}))}",
+                f"{hint}Known are {', '.join(sorted(set(known) - {'run_name'}))}",
             )
-        if name == "run":
-            raise InputError("The parameter 'run' is set by the runner", "Use --name")
+        if name == "run_name":
+            raise InputError("The parameter run_name is set by the runner", "Use --name")
     for name, value in given.items():
         if name not in known:
             continue
@@ -181,29 +184,6 @@ def check_parameters(
             raise InputError(
                 f"Parameter {name} is {value!r}", f"Give a value of type {kind}, like {default!r}"
             )
-
-
-def export_html(notebook: Path) -> Path:
-    """An executed notebook as one HTML file that opens from disk without network.
-
-    Outputs are sanitised (scripts, event handlers and remote images are dropped),
-    since they may hold what a model wrote.
-    """
-    import nbformat
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(
-        template_name="lab",
-        sanitize_html=True,
-        embed_images=True,
-        mathjax_url="",
-        require_js_url="",
-        jquery_url="",
-        exclude_input_prompt=True,
-        exclude_output_prompt=True,
-    )
-    body, _ = exporter.from_notebook_node(nbformat.read(notebook, as_version=4))
-    return write_atomically(notebook.with_suffix(".html"), lambda p: _write_text(p, body))
 
 
 def _begin(reports: Path, parameters: dict[str, Any], name: str | None) -> Run:
@@ -232,7 +212,7 @@ def _begin(reports: Path, parameters: dict[str, Any], name: str | None) -> Run:
 def _execute(
     source: Path, target: Path, parameters: dict[str, Any], settings: Settings, out: Any
 ) -> None:
-    """One notebook by papermill; its printed lines go to `out`, indented."""
+    """One notebook by papermill; what it says on stderr, its progress, goes to `out`, indented."""
     import logging
 
     import papermill
@@ -241,7 +221,6 @@ def _execute(
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ["WORKBENCH_ROOT"] = str(settings.root)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    echo = _Indented(out)
     try:
         papermill.execute_notebook(
             source,
@@ -250,8 +229,8 @@ def _execute(
             kernel_name="python3",
             cwd=str(settings.notebooks),
             progress_bar=False,
-            stdout_file=echo,
-            stderr_file=echo,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            stderr_file=_Indented(out),
         )
     except PapermillExecutionError as error:
         from workbench import errors

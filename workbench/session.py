@@ -1,6 +1,6 @@
 """Where a notebook stands: its settings, its seed, and the files of its run.
 
-    session = workbench.start("03-rank", run=run, seed=seed)
+    session = workbench.start("03-rank", run_name=run_name, seed=seed)
     session.candidates            # the file that step 02 wrote
 
 Every hand-over of the loop is a file, and this module alone knows which. A run
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +26,7 @@ from workbench.records import decode, encode
 from workbench.settings import Settings
 
 R = TypeVar("R")
+T = TypeVar("T")
 INTERACTIVE = "notebook"
 
 
@@ -63,14 +65,19 @@ class Session:
         return self.settings.datasets / "traces" / self.run / "candidates.jsonl"
 
     @property
-    def comparisons(self) -> Path:
-        """Held-out answers of base and adapter (CandidateSet a line)."""
-        return self.settings.datasets / "traces" / self.run / "comparisons.jsonl"
-
-    @property
     def ratings(self) -> Path:
         """Judgements (Rating a line)."""
         return self.settings.datasets / "ratings" / f"{self.run}.jsonl"
+
+    @property
+    def dataset_folder(self) -> Path:
+        """The newest version of this run's preference dataset (given, as by `given`)."""
+        return _newest(self.given(self.settings.datasets / "preferences" / self.run))
+
+    @property
+    def generation_folder(self) -> Path:
+        """The newest generation of this run's adapter (given, as by `given`)."""
+        return _newest(self.given(self.settings.adapters / self.run))
 
     @property
     def training(self) -> Path:
@@ -101,6 +108,14 @@ class Session:
             else path.name
         )
 
+    def progress(self, items: Sequence[T], what: str, lines: int = 6) -> Iterator[T]:
+        """Go through `items`, saying about `lines` times on stderr how many are done."""
+        every = max(1, -(-len(items) // lines))
+        for number, item in enumerate(items, start=1):
+            yield item
+            if number % every == 0 or number == len(items):
+                print(f"{number} of {len(items)} {what}", file=sys.stderr, flush=True)
+
     def record(self, name: str, result: object) -> Path:
         """Keep a result (a frozen record) of this run for later steps and the report."""
         path = self.folder / "results" / f"{name}.json"
@@ -121,7 +136,7 @@ class Session:
 def start(
     notebook: str,
     *,
-    run: str = "",
+    run_name: str = "",
     seed: int = 0,
     model_path: str = "",
     runtime_backend: str = "",
@@ -138,7 +153,7 @@ def start(
     settings = Settings.load().with_(**changes)
     random.seed(seed)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    session = Session(notebook, run or INTERACTIVE, seed, settings)
+    session = Session(notebook, run_name or INTERACTIVE, seed, settings)
     print(
         f"workbench {__version__} | Python {sys.version.split()[0]} | run {session.run} | "
         f"seed {seed} | {settings.runtime_backend} | {settings.model_path}"
@@ -150,9 +165,21 @@ def _sample_name(session: Session, path: Path) -> str:
     """The name under datasets/samples/ of a file of a run."""
     if path == session.ratings:
         return "ratings.jsonl"
+    if path == session.settings.datasets / "preferences" / session.run:
+        return "preferences"
+    if path == session.settings.adapters / session.run:
+        return "adapter"
     if path.is_relative_to(session.folder):
         return str(path.relative_to(session.folder))
     return path.name
+
+
+def _newest(folder: Path) -> Path:
+    """The folder inside that was made last, by its manifest. Raises InputError where none is."""
+    manifests = sorted(folder.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime_ns)
+    if not manifests:
+        raise InputError(f"{folder} holds no finished version", "Run the step that makes it")
+    return manifests[-1].parent
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -48,7 +48,11 @@ class Backend(Protocol):
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> Iterator[Delta]:
-        """Stream one answer. `schema` (JSON Schema) constrains the whole answer to it."""
+        """Stream one answer. `schema` (JSON Schema) constrains the whole answer to it.
+
+        A conversation that extends the last one computes only what is new.
+        Starting another request ends a stream that was not read to its end.
+        """
         ...
 
     def complete(
@@ -71,7 +75,12 @@ class Backend(Protocol):
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> list[Completion]:
-        """Draw n answers to one prompt, computed once; candidate i is seeded by (seed, i)."""
+        """Draw n answers to one prompt; candidate i is seeded by (seed, i).
+
+        Starts from an empty cache: the draws depend on the request alone, not
+        on what was asked before. Greedy answers are equal by definition, so
+        with temperature 0 one is computed.
+        """
         ...
 
     def score(
@@ -85,7 +94,8 @@ class Backend(Protocol):
     ) -> np.ndarray:
         """Log-probabilities of the next token, float32 [len(tokens) - start, vocabulary].
 
-        Row i is the distribution after `tokens[: start + i + 1]`.
+        Row i is the distribution after `tokens[: start + i + 1]`. The vocabulary is the
+        tokenizer's, equal in all runtimes: a model's padding beyond it is left out.
         """
         ...
 
@@ -106,8 +116,12 @@ class Engine(Protocol):
     """Tokens in, logits out: what a runtime has to do. One prompt at a time, n sequences of it.
 
     Logits are float32. An engine keeps its key-value cache: a prompt that
-    shares its beginning with the last one (same adapter) computes only the rest.
+    shares its beginning with the last one (same adapter) computes only the
+    rest. It is called by one thread at a time.
     """
+
+    adapter_form: str
+    """What of an adapter generation this runtime loads, such as "adapter.gguf"."""
 
     vocabulary: int
     """Width of a row of logits (may exceed the tokenizer's size by padding)."""
@@ -116,6 +130,11 @@ class Engine(Protocol):
     """Longest sequence in tokens, prompt and answer together."""
 
     precision: str
+
+    def together(self, prompt: int, capacity: int) -> int:
+        """How many answers to draw at once, for a prompt of that many tokens and sequences
+        of up to `capacity` tokens: as many as fit, and as many as are worth it; at least 1."""
+        ...
 
     def start(
         self, prompt: Sequence[int], n: int, capacity: int, adapter: str | None
@@ -128,11 +147,21 @@ class Engine(Protocol):
         ...
 
     def step(self, tokens: Mapping[int, int]) -> dict[int, np.ndarray]:
-        """Append one token to each named sequence (0..n-1); logits [vocabulary] of each."""
+        """Append one token to each named sequence (0..n-1); logits [vocabulary] of each.
+
+        A sequence that is left out once has ended, and is not named again.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Empty the cache: what follows depends, to the last bit, on its own input alone."""
         ...
 
     def logits(self, tokens: Sequence[int], start: int, adapter: str | None) -> np.ndarray:
-        """Logits at positions start.. of `tokens`, [len(tokens) - start, vocabulary]."""
+        """Logits at positions start.. of `tokens`, [len(tokens) - start, vocabulary].
+
+        Always computed anew, in slices of fixed size, so that equal input gives equal output.
+        """
         ...
 
     def tokenize(self, text: str) -> list[int]:
@@ -140,7 +169,7 @@ class Engine(Protocol):
         ...
 
     def load_adapter(self, path: Path, name: str) -> None:
-        """Load an adapter file in the runtime's own form. Raises AdapterError."""
+        """Load an adapter in the runtime's own form. Raises AdapterError."""
         ...
 
     def unload_adapter(self, name: str) -> None:

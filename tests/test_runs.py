@@ -1,0 +1,166 @@
+"""Runs execute notebooks in order, refuse what papermill accepts, and continue after a kill."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from workbench import runs
+from workbench.errors import InputError, RunError
+from workbench.settings import Settings
+
+
+def _notebook(folder: Path, name: str, parameters: str, *cells: str) -> None:
+    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = new_notebook(cells=[first, *(new_code_cell(cell) for cell in cells)])
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Settings:
+    """A project of two small notebooks that append to one file."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "datasets").mkdir()
+    body = """
+import os, sys
+from pathlib import Path
+with open(Path(os.environ["WORKBENCH_ROOT"], "log"), "a") as log:
+    log.write(f"NAME {run_name} {n}\\n")
+print("made", n, file=sys.stderr)
+"""
+    parameters = (
+        'run_name: str = ""  # run\nn: int = 2  # how many\nscale: float = 1.0  # how large'
+    )
+    for name in ("one", "two"):
+        _notebook(tmp_path / "notebooks", name, parameters, body.replace("NAME", name))
+    return Settings.load({}, root=tmp_path)
+
+
+def _run(project: Settings, **kwargs: object) -> str:
+    out = io.StringIO()
+    runs.run(project, steps=("one", "two"), out=out, **kwargs)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def test_steps_run_in_order_and_print_what_they_do(project: Settings) -> None:
+    printed = _run(project, name="first", parameters={"n": 5})
+    assert (project.root / "log").read_text() == "one first 5\ntwo first 5\n"
+    assert "[1/2] one" in printed
+    assert "      made 5" in printed
+    state = runs.load(project.reports / "first")
+    assert [step.notebook for step in state.steps] == ["one", "two"]
+    assert state.finished
+    assert (project.reports / "first" / "two.html").stat().st_size > 1000
+
+
+def test_a_finished_run_is_not_repeated_under_its_name(project: Settings) -> None:
+    _run(project, name="first")
+    assert "done before" in _run(project, name="first")
+    assert (project.root / "log").read_text().count("one") == 1
+
+
+def test_an_edited_notebook_and_all_after_it_run_again(project: Settings) -> None:
+    _run(project, name="first")
+    source = project.notebooks / "one.ipynb"
+    source.write_text(source.read_text().replace("made", "remade"))
+    _run(project, name="first")
+    assert [line.split()[0] for line in (project.root / "log").read_text().splitlines()] == [
+        "one",
+        "two",
+        "one",
+        "two",
+    ]
+
+
+def test_another_parameter_begins_another_run(project: Settings) -> None:
+    _run(project, parameters={"n": 1})
+    time.sleep(1.1)  # names of runs have a resolution of a second
+    _run(project, parameters={"n": 2})
+    assert len(list(project.reports.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"m": 1}, "No notebook has a parameter 'm'.*Did you mean|Known are"),
+        ({"scal": 1.0}, "Did you mean scale"),
+        ({"n": "many"}, "Parameter n is 'many'.*type int"),
+        ({"n": True}, "Parameter n is True"),
+        ({"run_name": "x"}, "set by the runner"),
+    ],
+)
+def test_what_papermill_accepts_silently_is_refused(
+    project: Settings, parameters: dict, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        _run(project, parameters=parameters)
+    assert not (project.root / "log").exists()
+
+
+def test_a_whole_number_serves_as_a_float(project: Settings) -> None:
+    _run(project, name="whole", parameters={"scale": 2})
+
+
+def test_a_failing_notebook_says_why_and_keeps_what_was_done(project: Settings) -> None:
+    _notebook(
+        project.notebooks,
+        "two",
+        'run_name: str = ""',
+        "from workbench.errors import ModelError\nraise ModelError('No model', 'Give one')",
+    )
+    with pytest.raises(RunError, match=r"Step two failed: No model\. Give one\."):
+        _run(project, name="broken")
+    state = runs.load(project.reports / "broken")
+    assert [step.notebook for step in state.steps] == ["one"]
+    assert state.finished is None
+
+
+def test_a_killed_run_continues_at_its_step(project: Settings) -> None:
+    marker = project.root / "go"
+    _notebook(
+        project.notebooks,
+        "two",
+        'run_name: str = ""',
+        f"import time\nfrom pathlib import Path\nPath({str(project.root)!r}, 'there').touch()\n"
+        f"while not Path({str(marker)!r}).exists():\n    time.sleep(0.05)",
+    )
+    script = (
+        "from pathlib import Path\nfrom workbench import runs\n"
+        "from workbench.settings import Settings\n"
+        f"runs.run(Settings.load({{}}, root=Path({str(project.root)!r})), steps=('one', 'two'))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (project.root / "there").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    marker.touch()
+    out = io.StringIO()
+    runs.run(project, steps=("one", "two"), out=out)
+    assert "[1/2] one: done before" in out.getvalue()
+    assert (project.root / "log").read_text().count("one") == 1
+    assert len(list(project.reports.iterdir())) == 1
+
+
+def test_a_run_file_that_is_broken_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"name": 1}))
+    with pytest.raises(InputError, match="is not a run"):
+        runs.load(tmp_path)

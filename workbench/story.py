@@ -1,0 +1,188 @@
+"""The story of a run: what its steps recorded, put on the index page.
+
+    story.write(session)     # reports/RUN/index.html
+
+Nothing is computed here that a step did not record; a step that did not run
+leaves its part of the page out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from workbench import prompts, report, runs
+from workbench.adapters.parity import Parity
+from workbench.errors import InputError
+from workbench.evaluation import decision, plots
+from workbench.records import Comparison, Verdict
+from workbench.session import Session
+
+R = TypeVar("R")
+
+_HEADLINES = {
+    "better": "The adapter is better than its base",
+    "worse": "The adapter is worse than its base",
+    "no proof": "No proof either way",
+}
+_NOT_FACTS = ("losses", "accuracies", "options")
+
+
+def headline(session: Session) -> str:
+    """The verdict in a few words. Raises InputError when there is no verdict yet."""
+    return _HEADLINES[decision(session.recall("verdict", Verdict))]
+
+
+def write(session: Session, *, n_examples: int = 6) -> Path:
+    """Write the index page and return its path.
+
+    Raises InputError when the run has no verdict yet.
+    """
+    verdict = session.recall("verdict", Verdict)
+    comparisons = session.recall("comparisons", list[Comparison])
+    training = _recall(session, "training", dict[str, Any]) or {}
+    parity = _recall(session, "parity", Parity)
+    page = report.Page(
+        title=f"Workbench run {session.run}",
+        headline=headline(session),
+        conclusion=_detail(verdict),
+        tiles=_tiles(verdict, training),
+        facts=_facts(session, verdict, training),
+        figures=_figures(verdict, comparisons, training, parity),
+        exchanges=_exchanges(session, comparisons[:n_examples]),
+        notebooks=_notebooks(session),
+    )
+    return report.write(page, session.folder / "index.html")
+
+
+def _tiles(verdict: Verdict, training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    tiles = [
+        (f"win rate ({verdict.low:.0%} to {verdict.high:.0%})", f"{verdict.win_rate:.0%}"),
+        ("wins : losses : ties", f"{verdict.wins} : {verdict.losses} : {verdict.ties}"),
+        ("words, base to adapter", f"{verdict.base_words:.1f} → {verdict.adapter_words:.1f}"),
+        _judged_by(verdict),
+    ]
+    if training:
+        tiles.insert(3, ("pairs trained on", str(training["pairs"])))
+    return tiles
+
+
+def _detail(verdict: Verdict) -> str:
+    """The conclusion without its first words, which are the headline."""
+    _, _, detail = verdict.conclusion.partition(": ")
+    return detail[:1].upper() + detail[1:]
+
+
+def _judged_by(verdict: Verdict) -> tuple[str, str]:
+    """Who judged: the names, and the kinds ("rule", "person" or "model")."""
+    kinds, names = zip(*(rater.split(":", 1) for rater in verdict.judged_by), strict=True)
+    return f"judged by {', '.join(names)}", " and ".join(sorted(set(kinds)))
+
+
+def _figures(
+    verdict: Verdict,
+    comparisons: list[Comparison],
+    training: Mapping[str, Any],
+    parity: Parity | None,
+) -> list[report.Figure]:
+    figures = [
+        report.Figure(
+            report.svg(plots.outcomes(verdict)),
+            f"{verdict.wins} wins, {verdict.ties} ties, {verdict.losses} losses",
+            "Held-out prompts of topics that were never trained on.",
+        ),
+        report.Figure(
+            report.svg(plots.lengths(comparisons)),
+            "Length of the adapter's answer against the base's, a point a prompt",
+            "If every point lay below the diagonal, length alone would explain the result.",
+        ),
+    ]
+    if training:
+        losses = [(int(step), float(loss)) for step, loss in training["losses"]]
+        figures.append(
+            report.Figure(
+                report.svg(plots.losses(losses)),
+                "Training loss by step",
+                "DPO starts at ln 2 ≈ 0.69, where chosen and rejected are not told apart.",
+            )
+        )
+    if parity is not None:
+        points = [(f"{c.backend} {c.precision}", c.kl) for c in parity.runtimes]
+        figures.append(
+            report.Figure(
+                report.svg(plots.divergences(points)),
+                "Mean KL divergence per token from the torch reference, by runtime and precision",
+                "The same adapter in every runtime: how far each is from the reference.",
+            )
+        )
+    return figures
+
+
+def _facts(
+    session: Session, verdict: Verdict, training: Mapping[str, Any]
+) -> dict[str, list[tuple[str, str]]]:
+    tables: dict[str, Mapping[str, Any]] = {
+        "Verdict": {
+            "prompts": verdict.n,
+            "win rate": f"{verdict.win_rate:.3f}",
+            f"{verdict.confidence:.0%} interval": f"{verdict.low:.3f} to {verdict.high:.3f}",
+            "win rate at equal length": _number(verdict.length_controlled),
+            "if the longest answer always won": f"{verdict.longest_wins:.3f}",
+            "agreement of raters": _number(verdict.agreement),
+        },
+        "Preference data": _recall(session, "dataset", dict[str, Any]) or {},
+        "Training": {k: v for k, v in training.items() if k not in _NOT_FACTS},
+        "Adapter": _recall(session, "adapter", dict[str, Any]) or {},
+        "Runtimes": _recall(session, "backends", dict[str, Any]) or {},
+        "Parameters": _parameters(session),
+        "Model and versions": _recall(session, "environment", dict[str, Any]) or {},
+    }
+    return {
+        title: [(str(name), _shown(value)) for name, value in table.items()]
+        for title, table in tables.items()
+        if table
+    }
+
+
+def _exchanges(session: Session, comparisons: list[Comparison]) -> list[report.Exchange]:
+    asked = {p.id: p.messages[-1].content for p in prompts.load(session.settings.prompts)}
+    return [
+        report.Exchange(
+            prompt=asked.get(comparison.prompt_id, comparison.prompt_id),
+            before=comparison.base.text,
+            after=comparison.adapter.text,
+            outcome=comparison.outcome,
+        )
+        for comparison in comparisons
+    ]
+
+
+def _parameters(session: Session) -> Mapping[str, Any]:
+    """The parameters of a run by `workbench run`; none for a notebook opened by hand."""
+    if session.interactive:
+        return {}
+    return runs.load(session.folder).parameters
+
+
+def _notebooks(session: Session) -> list[tuple[str, str]]:
+    if session.interactive:
+        return []
+    return [(step, f"{step}.html") for step in runs.STEPS]
+
+
+def _recall(session: Session, name: str, type: type[R]) -> R | None:
+    """A recorded result, or None when the step that records it did not run."""
+    try:
+        session.given(session.folder / "results" / f"{name}.json")
+    except InputError:
+        return None
+    return session.recall(name, type)
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
