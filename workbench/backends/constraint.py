@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.backends.pieces import CALL, CALL_END
+from workbench.backends.pieces import CALL, CALL_END, THINK, THINK_END
 from workbench.errors import BackendError, MissingLibrary
 from workbench.models import Tokenizer
 from workbench.records import Tool
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher
 
 # One line, as json.dumps writes it: small models lose themselves in free whitespace.
-_JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_JSON_STYLE: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 class Constraint:
@@ -84,8 +84,11 @@ class Grammars:
         self._tokenizer = LLTokenizer(
             str(tokenizer.path / "tokenizer.json"), eos_token=sorted(tokenizer.eos_ids)
         )
-        trigger = tokenizer.encode(CALL)
-        self._special_trigger = len(trigger) == 1 and self._tokenizer.is_special_token(trigger[0])
+        self._marks = {
+            mark: ids[0]
+            for mark in (THINK, THINK_END, CALL, CALL_END)
+            if len(ids := tokenizer.encode(mark)) == 1 and self._tokenizer.is_special_token(ids[0])
+        }
 
     def schema(self, schema: Mapping[str, Any]) -> Constraint:
         """The whole answer is JSON of `schema`."""
@@ -103,12 +106,29 @@ class Grammars:
 
     def tools(self, tools: Sequence[Tool]) -> Constraint:
         """Free text, in which every tool call is one of `tools` with arguments of its schema."""
-        from llguidance import LLMatcher, StructTag
+        from llguidance import LLMatcher
 
         call = {"anyOf": [_call_schema(tool) for tool in tools], "x-guidance": _JSON_STYLE}
-        tag = StructTag(trigger=CALL, begin=f"{CALL}\n", grammar=call, end=f"\n{CALL_END}")
-        grammar = StructTag.to_grammar([tag], assume_special=self._special_trigger)
-        return Constraint(LLMatcher(self._tokenizer, grammar, log_level=0))
+        return Constraint(LLMatcher(self._tokenizer, self._with_calls(call), log_level=0))
+
+    def _with_calls(self, call: Mapping[str, Any]) -> str:
+        """Free text with calls in it, as a Lark grammar of llguidance.
+
+        It counts added tokens such as Qwen's <tool_call> as special, whatever
+        the tokenizer says, and text never matches those: they are named by id.
+        """
+        body = f"%json {json.dumps(call)}"
+        thinking = " | ".join(
+            f"<[{self._marks[m]}]>" for m in (THINK, THINK_END) if m in self._marks
+        )
+        text = f"TEXT (({thinking}) TEXT)*" if thinking else "TEXT"
+        if CALL in self._marks and CALL_END in self._marks:
+            begin, end = f"<[{self._marks[CALL]}]>", f"<[{self._marks[CALL_END]}]>"
+            rules = f'call: text {begin} "\\n" {body} "\\n" {end}'
+        else:
+            end = json.dumps(f"\n{CALL_END}")
+            rules = f'call: opening "\\n" {body} {end}\nopening[lazy]: TEXT "{CALL}"'
+        return f"start: call* text\ntext: {text}\n{rules}\nTEXT: /(.|\\n)*/\n"
 
 
 def _call_schema(tool: Tool) -> dict[str, Any]:

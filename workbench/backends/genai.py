@@ -26,7 +26,7 @@ from workbench.errors import AdapterError, BackendError, MissingLibrary, ModelEr
 _SLICE = 128  # append_tokens can't be interrupted: keep it below half a second
 _SEQUENCES = 8
 _PLAIN_SEARCH = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "min_length": 0}
-_SMALLEST = 1024  # tokens that a generator holds at least, so that a chat may grow
+_SMALLEST = 1024  # tokens that the generator of a chat holds at least
 
 
 class GenAIEngine:
@@ -65,7 +65,11 @@ class GenAIEngine:
         self._tokenizer = og.Tokenizer(self._model)
         self._adapters = og.Adapters(self._model)
         self._generator: Any = None
-        self._forget()
+        self._n, self._room = 0, 0
+        self._adapter: str | None = None
+        self._tokens: list[int] = []
+        self._prompt: tuple[int, ...] = ()
+        self._prompt_logits = np.empty(0, np.float32)
 
     def together(self, prompt: int, capacity: int) -> int:
         """Batches cost n prompts and save half of the steps' time: worth it for short prompts."""
@@ -84,7 +88,9 @@ class GenAIEngine:
             if cached:
                 self._generator.rewind_to(cached)
             else:
-                self._new_generator(n, capacity, adapter)
+                # A chat may grow; the cache of a batch is used once.
+                room = capacity if n > 1 else max(_SMALLEST, 2 * capacity)
+                self._new_generator(n, min(room, self.context), adapter)
             if cached < len(prompt):
                 logits = self._append(np.tile(np.array(prompt[cached:], np.int32), (n, 1)))
                 self._prompt, self._prompt_logits = prompt, logits[0]
@@ -155,11 +161,9 @@ class GenAIEngine:
 
     # --- generators -------------------------------------------------------
 
-    def _new_generator(self, n: int, capacity: int, adapter: str | None) -> None:
+    def _new_generator(self, n: int, room: int, adapter: str | None) -> None:
+        """A generator of n sequences, with memory for `room` tokens of each."""
         self._forget()
-        room = capacity
-        if n == 1:
-            room = min(self.context, max(_SMALLEST, 2 * capacity))
         params = self._og.GeneratorParams(self._model)
         params.set_search_options(max_length=room, batch_size=n, **_PLAIN_SEARCH)
         if n == 1:
@@ -193,11 +197,8 @@ class GenAIEngine:
 
     def _forget(self) -> None:
         self._generator = None
-        self._n, self._room = 0, 0
-        self._adapter: str | None = None
-        self._tokens: list[int] = []
-        self._prompt: tuple[int, ...] = ()
-        self._prompt_logits = np.empty(0, np.float32)
+        self._n = self._room = 0
+        self._adapter, self._tokens, self._prompt = None, [], ()
 
     def _failed(self, error: BaseException) -> BaseException:
         """Forget a cache that is in an unknown state; what to raise for `error`."""

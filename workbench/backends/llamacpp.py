@@ -275,6 +275,7 @@ class LlamaCppEngine:
 # --- logging --------------------------------------------------------------
 
 _said: list[str] | None = None
+_kept: list[Any] = []  # a callback that Python has collected would crash the process
 
 
 @contextmanager
@@ -285,7 +286,8 @@ def _errors() -> Iterator[list[str]]:
     land in another's list.
     """
     global _said
-    _said = said = []
+    said: list[str] = []
+    _said = said
     try:
         yield said
     finally:
@@ -312,5 +314,5 @@ def _library() -> ModuleType:
 
     lib.llama_log_set(log, None)
     lib.llama_backend_init()
-    lib.workbench_log = log  # a callback that Python collects crashes the process
+    _kept.append(log)
     return lib

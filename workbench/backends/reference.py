@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from workbench.backends.prefix import common
 from workbench.errors import AdapterError, BackendError, MissingLibrary, ModelError
-
-if TYPE_CHECKING:
-    import torch
 
 _SLICE = 128
 _SEQUENCES = 8
@@ -58,7 +55,9 @@ class TorchEngine:
             if rope:
                 config.rope_parameters = dict(rope)
                 config.max_position_embeddings = stretched
-            model = AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, config=config, dtype=torch.float32
+            )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(
                 f"transformers can't load {folder} ({str(error).strip().splitlines()[0]})",
@@ -70,9 +69,12 @@ class TorchEngine:
         self.context = min(context or longest, longest)
         self.vocabulary = int(config.vocab_size)
         self._tokenizer: Any = None
-        self._loaded: set[str] = set()
         self._active: str | None = None
-        self.reset()
+        self._cache: Any = DynamicCache(config=config)
+        self._tokens: list[int] = []
+        self._rows: list[int] = []
+        self._prompt: tuple[int, ...] = ()
+        self._prompt_logits = np.empty(0, np.float32)
 
     def together(self, prompt: int, capacity: int) -> int:
         """Eight: a step of eight costs little more than a step of one."""
@@ -126,10 +128,7 @@ class TorchEngine:
     def reset(self) -> None:
         """Drop the cache."""
         self._cache = self._new_cache(config=self._model.config)
-        self._tokens: list[int] = []
-        self._rows: list[int] = []
-        self._prompt: tuple[int, ...] = ()
-        self._prompt_logits = np.empty(0, np.float32)
+        self._tokens, self._rows, self._prompt = [], [], ()
 
     def logits(self, tokens: Sequence[int], start: int, adapter: str | None) -> np.ndarray:
         """Logits at positions start.. of `tokens`."""
@@ -168,7 +167,6 @@ class TorchEngine:
                 "Check that it was trained on this base model",
             ) from error
         self._model.eval()
-        self._loaded.add(name)
         self._active = name  # loading activates
         self._activate(None)
 
@@ -176,7 +174,6 @@ class TorchEngine:
         """Remove an adapter's matrices."""
         self._activate(None)
         self._model.delete_adapter(name)
-        self._loaded.remove(name)
         self.reset()
 
     def close(self) -> None:
@@ -212,5 +209,5 @@ class TorchEngine:
                 raise BackendError(
                     f"torch failed ({str(error).strip().splitlines()[0]})", "Free some memory"
                 ) from error
-        logits: torch.Tensor = out.logits
-        return logits.float().cpu().numpy()
+        rows: np.ndarray = out.logits.float().cpu().numpy()
+        return rows

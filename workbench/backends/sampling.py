@@ -116,7 +116,7 @@ def candidates(
     weights = np.exp((kept.astype(np.float64) - float(best)) / sampling.temperature)
     keep = weights > 0
     if sampling.top_p < 1:
-        keep &= _nucleus(weights, sampling.top_p)
+        keep &= _nucleus(kept, weights, sampling.top_p)
     if sampling.min_p > 0:
         keep &= weights >= sampling.min_p
     return ids[keep], weights[keep]
@@ -153,18 +153,21 @@ def _highest(scores: np.ndarray, k: int) -> np.ndarray:
     return ids
 
 
-def _nucleus(weights: np.ndarray, p: float) -> np.ndarray:
-    """Mask of the fewest highest weights that reach p of the sum; of equal ones the lower first."""
+def _nucleus(scores: np.ndarray, weights: np.ndarray, p: float) -> np.ndarray:
+    """Mask of the fewest likeliest tokens whose weights reach p of the sum.
+
+    Ranked by score, of equal ones the lower id first: close scores may have equal weights.
+    """
     wanted = p * weights.sum()
-    size = min(_FIRST_GUESS, len(weights))
+    size = min(_FIRST_GUESS, len(scores))
     while True:
-        at = _highest(weights, size) if size < len(weights) else np.arange(len(weights))
-        order = at[np.argsort(-weights[at], kind="stable")]
+        at = _highest(scores, size) if size < len(scores) else np.arange(len(scores))
+        order = at[np.argsort(-scores[at], kind="stable")]
         reached = np.cumsum(weights[order])
-        if reached[-1] >= wanted or size == len(weights):
+        if reached[-1] >= wanted or size == len(scores):
             break
-        size = min(8 * size, len(weights))
-    keep = np.zeros(len(weights), dtype=bool)
+        size = min(8 * size, len(scores))
+    keep = np.zeros(len(scores), dtype=bool)
     keep[order[: int(np.searchsorted(reached, wanted, side="left")) + 1]] = True
     return keep
 
