@@ -56,7 +56,8 @@ SCHEMAS = {
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     home = Settings.load(root=Path.cwd()).home
-    return Settings(root=tmp_path_factory.mktemp("project"), home=home, n_ctx=CONTEXT)
+    # One thread: several spin while they wait, which on a busy machine takes for ever.
+    return Settings(root=tmp_path_factory.mktemp("project"), home=home, n_ctx=CONTEXT, n_threads=1)
 
 
 @pytest.fixture(scope="module", params=list(backends.ENGINES))
@@ -153,8 +154,8 @@ def test_a_stream_that_is_broken_off_leaves_the_backend_usable(backend):
 
 
 def test_a_stream_never_shows_half_a_character(backend):
-    schema = {"const": "Привет, мир! 🦜👩🏽‍🚀 ありがとう ñ"}
-    pieces = list(backend.chat("Repeat it.", schema=schema, sampling=Sampling.greedy(80)))
+    schema = {"const": "Привет 🦜👩🏽‍🚀 ñ"}
+    pieces = list(backend.chat("Repeat it.", schema=schema, sampling=Sampling.greedy(60)))
     assert all("\ufffd" not in p.text for p in pieces)
     assert json.loads("".join(p.text for p in pieces)) == schema["const"]
     assert sum(1 for p in pieces if p.text) > 3

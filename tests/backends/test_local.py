@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,13 @@ def test_a_newer_request_ends_an_unread_stream(says):
     backend.complete("?", sampling=GREEDY)
     with pytest.raises(BackendError, match="newer request"):
         list(stream)
+
+
+def test_threads_wait_for_each_other(says):
+    backend = says("Hello there, my friend")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda i: backend.complete(f"{i}?", sampling=GREEDY), range(12)))
+    assert [a.text for a in answers] == ["Hello there, my friend"] * 12
 
 
 def test_the_answer_ends_where_the_context_does(says):

@@ -42,8 +42,9 @@ class LocalBackend:
         with LocalBackend(engine, tokenizer, name="llama.cpp", model=fingerprint) as backend:
             print(backend.complete("Why is the sky blue?").text)
 
-    Safe to share between threads; one answer is made at a time, and a request
-    that starts while another streams ends that stream with a BackendError.
+    Safe to share between threads: one answer is made at a time, others wait. Only
+    a stream of `chat` can't make others wait, since its reader may never come
+    back: a request that starts meanwhile ends that stream with a BackendError.
     """
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, *, name: str, model: str) -> None:
@@ -100,11 +101,12 @@ class LocalBackend:
         adapter: str | None = None,
     ) -> Completion:
         """`chat`, gathered into one Completion."""
-        request = self._request(messages, sampling, adapter, tools, schema)
-        answer = self._answer(request, 0)
-        for _ in self._stream(request, answer):
-            pass
-        return self._completion(request, answer, 0)
+        with self._lock:
+            request = self._request(messages, sampling, adapter, tools, schema)
+            answer = self._answer(request, 0)
+            for _ in self._stream(request, answer):
+                pass
+            return self._completion(request, answer, 0)
 
     def sample(
         self,
@@ -117,8 +119,8 @@ class LocalBackend:
         """Draw n answers, several at a time; see `contract.Backend`."""
         if n < 1:
             raise BackendError(f"{n} answers were asked for", "Ask for at least one")
-        request = self._request(messages, sampling, adapter)
         with self._lock:
+            request = self._request(messages, sampling, adapter)
             self.engine.reset()
             if sampling.temperature == 0:
                 [answer] = self._draw(request, range(1))
@@ -129,7 +131,7 @@ class LocalBackend:
                 for first in range(0, n, size)
                 for answer in self._draw(request, range(first, min(first + size, n)))
             ]
-        return [self._completion(request, answer, i) for i, answer in enumerate(answers)]
+            return [self._completion(request, answer, i) for i, answer in enumerate(answers)]
 
     def _stream(self, request: Request, answer: Answer) -> Iterator[Delta]:
         logits, turn = self._start(request, [answer])
