@@ -68,6 +68,12 @@ def test_steps_run_in_order_and_print_what_they_do(project: Settings) -> None:
     assert (project.reports / "first" / "two.html").stat().st_size > 1000
 
 
+def test_a_run_leaves_the_environment_as_it_was(project: Settings) -> None:
+    before = dict(os.environ)
+    _run(project, name="first")
+    assert dict(os.environ) == before
+
+
 def test_a_finished_run_is_not_repeated_under_its_name(project: Settings) -> None:
     _run(project, name="first")
     assert "done before" in _run(project, name="first")

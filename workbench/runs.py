@@ -15,7 +15,8 @@ import io
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -219,19 +220,18 @@ def _execute(
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    os.environ["WORKBENCH_ROOT"] = str(settings.root)
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     try:
-        papermill.execute_notebook(
-            source,
-            target,
-            parameters=parameters,
-            kernel_name="python3",
-            cwd=str(settings.notebooks),
-            progress_bar=False,
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
-            stderr_file=_Indented(out),
-        )
+        with _environment(WORKBENCH_ROOT=str(settings.root), PYDEVD_DISABLE_FILE_VALIDATION="1"):
+            papermill.execute_notebook(
+                source,
+                target,
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=str(settings.notebooks),
+                progress_bar=False,
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                stderr_file=_Indented(out),
+            )
     except PapermillExecutionError as error:
         from workbench import errors
 
@@ -242,6 +242,21 @@ def _execute(
             f"Step {source.stem} failed: {' '.join(str(what).split())}",
             f"See reports/{where}; the same command continues from this step",
         ) from None
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Variables for the kernels that are started meanwhile; afterwards all is as before."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class _Indented(io.TextIOBase):
