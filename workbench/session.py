@@ -70,6 +70,11 @@ class Session:
         return self.settings.datasets / "ratings" / f"{self.run}.jsonl"
 
     @property
+    def verdict_ratings(self) -> Path:
+        """Judgements of base against adapter (Rating a line); nothing is trained on them."""
+        return self.settings.datasets / "ratings" / f"{self.run}.verdict.jsonl"
+
+    @property
     def dataset_folder(self) -> Path:
         """The newest version of this run's preference dataset (given, as by `given`)."""
         return _newest(self.given(self.settings.datasets / "preferences" / self.run))

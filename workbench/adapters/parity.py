@@ -4,9 +4,15 @@ Each runtime is compared with the torch reference on held-out prompts: the
 tokens of the prompts, greedy answers, and the distribution at every position of
 the reference's own answer. What is asked depends on the precision of the base.
 
+The reference is slow, so a runtime of full precision drafts the answer: where the
+reference's likeliest token is the draft's at every position, one pass has shown
+that the draft is its greedy answer (speculative decoding at temperature 0,
+Leviathan et al., 2023, https://arxiv.org/abs/2211.17192). Otherwise it decodes
+its own.
+
 Full precision (16 bits or more). Nothing but rounding may differ: 24 equal
-tokens on 9 of 10 prompts, and a mean KL below 1e-3 nats per token. This is what
-proves an export right.
+tokens on 9 of 10 prompts, each answer decoded by the runtime itself, and a mean
+KL below 1e-3 nats per token. This is what proves an export right.
 
 Quantised. The base itself is off by KL(base || quantised base), and greedy
 answers part early for that reason alone. The adapter's weights are not
@@ -32,6 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +47,7 @@ from workbench.adapters.divergence import Transfer, kl, normalised
 from workbench.adapters.files import sha256_file, write_whole
 from workbench.backends.local import LocalBackend
 from workbench.errors import ParityError
-from workbench.records import Message, Sampling, conversation, decode, encode
+from workbench.records import Completion, Message, Sampling, conversation, decode, encode
 
 PARITY_FILE = "parity.json"
 EQUAL_TOKENS = 24
@@ -60,11 +67,13 @@ class RuntimeParity:
     """One runtime against the reference. KLs are means per token in nats.
 
     `equal_prefix` counts, for each prompt, the tokens up to the first that
-    differs; `equal_share` is the share of prompts with 24 of them, or with the
-    whole answer if it is shorter. `kl` is KL(reference || runtime) with the
-    adapter in both, `kl_base` without it in both, `kl_without` with it in the
-    reference only. `top1` is the share of positions with the same most likely
-    token. `slope` and `correlation` are those of `divergence.Transfer`.
+    differs: in full precision from the runtime's own greedy answer, in a quantised
+    one from its likeliest tokens along the reference's answer; `equal_share` is the
+    share of prompts with 24 of them, or with the whole answer if it is shorter.
+    `kl` is KL(reference || runtime) with the adapter in both, `kl_base` without it
+    in both, `kl_without` with it in the reference only. `top1` is the share of
+    positions with the same most likely token. `slope` and `correlation` are those
+    of `divergence.Transfer`.
     `failures` says what the gate refused; none means passed.
     """
 
@@ -125,7 +134,7 @@ class _Answer:
 
     messages: tuple[Message, ...]
     prompt: list[int]
-    answer: tuple[int, ...]
+    tokens: tuple[int, ...]
     adapter: np.ndarray
     base: np.ndarray
 
@@ -150,15 +159,25 @@ def check_parity(
     if not prompts:
         raise ParityError("There are no prompts to compare on", "Give ten held-out prompts")
     sampling = Sampling.greedy(max_tokens)
-    size = reference.tokenizer.size
-    answers = [_answer(reference, conversation(p), adapter, sampling, size) for p in prompts]
-    answers = [answer for answer in answers if answer.answer]
-    if not answers:
+    asked = [conversation(prompt) for prompt in prompts]
+    decoded = [
+        [other.complete(messages, sampling=sampling, adapter=adapter) for messages in asked]
+        if _is_full(other)
+        else None
+        for other in others
+    ]
+    drafts = next((given for given in decoded if given), [None] * len(asked))
+    answers = [
+        _answer(reference, messages, adapter, sampling, draft)
+        for messages, draft in zip(asked, drafts, strict=True)
+    ]
+    if not any(answer.tokens for answer in answers):
         raise ParityError(
             f"With the adapter {reference.name} answers none of {len(prompts)} prompts",
             "Train with a lower learning rate, or give other prompts",
         )
-    effect = float(np.concatenate([kl(ours.adapter, ours.base) for ours in answers]).mean())
+    answered = [ours for ours in answers if ours.tokens]
+    effect = float(np.concatenate([kl(ours.adapter, ours.base) for ours in answered]).mean())
     if effect < NO_EFFECT:
         raise ParityError(
             f"The adapter changes nothing in {reference.name} (KL {effect:.2g} nats per token)",
@@ -168,10 +187,14 @@ def check_parity(
         generation=sha256_file(Path(generation) / "manifest.json"),
         reference=f"{reference.name} {reference.precision}",
         prompts=len(prompts),
-        positions=sum(len(answer.answer) for answer in answers),
+        positions=sum(len(answer.tokens) for answer in answers),
         effect=effect,
         runtimes=_gated(
-            [_compare(answers, other, adapter, sampling, size) for other in others], effect
+            [
+                _compare(answers, other, given, adapter)
+                for other, given in zip(others, decoded, strict=True)
+            ],
+            effect,
         ),
     )
     write_whole(Path(generation) / PARITY_FILE, encode(parity))
@@ -195,35 +218,55 @@ def read_parity(generation: Path) -> Parity:
 
 
 def _answer(
-    backend: LocalBackend,
+    reference: LocalBackend,
     messages: tuple[Message, ...],
     adapter: str,
     sampling: Sampling,
-    size: int,
+    draft: Completion | None,
 ) -> _Answer:
-    prompt = backend.tokenizer.prompt_ids(messages)
-    answer = backend.complete(messages, sampling=sampling, adapter=adapter).token_ids
-    rows = [_rows(backend, prompt, answer, name, size) for name in (adapter, None)]
-    return _Answer(messages, prompt, answer, *rows)
+    prompt = reference.tokenizer.prompt_ids(messages)
+    rows = None if draft is None else _confirmed(reference, prompt, draft, adapter)
+    if draft is None or rows is None:
+        draft = reference.complete(messages, sampling=sampling, adapter=adapter)
+        rows = _rows(reference, prompt, draft.token_ids, adapter)
+    base = _rows(reference, prompt, draft.token_ids, None)
+    return _Answer(messages, prompt, draft.token_ids, rows, base)
+
+
+def _confirmed(
+    reference: LocalBackend, prompt: list[int], draft: Completion, adapter: str
+) -> np.ndarray | None:
+    """The reference's rows for a draft that is its own greedy answer, and None for another."""
+    tokens = draft.token_ids
+    # One position more, after the last token: where a draft ends, the reference must end too.
+    rows = _rows(reference, prompt, (*tokens, 0), adapter)
+    choices = rows.argmax(axis=1)
+    ended = draft.finish_reason == "length" or int(choices[-1]) in reference.tokenizer.eos_ids
+    return rows[:-1] if ended and tuple(choices[:-1]) == tokens else None
 
 
 def _compare(
-    answers: Sequence[_Answer], other: LocalBackend, adapter: str, sampling: Sampling, size: int
+    answers: Sequence[_Answer],
+    other: LocalBackend,
+    decoded: Sequence[Completion] | None,
+    adapter: str,
 ) -> RuntimeParity:
+    """One runtime; `decoded` are its own greedy answers, if they were asked for."""
     prefixes, agreed, tops = [], [], []
     divergences: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     transfer = Transfer()
-    for ours in answers:
-        theirs = other.complete(ours.messages, sampling=sampling, adapter=adapter).token_ids
-        prefixes.append(_common_prefix(ours.answer, theirs))
-        agreed.append(prefixes[-1] >= EQUAL_TOKENS or ours.answer == theirs)
-        with_, without = (
-            _rows(other, ours.prompt, ours.answer, name, size) for name in (adapter, None)
-        )
+    for ours, own in zip(answers, decoded or repeat(None), strict=False):
+        if not ours.tokens:
+            continue
+        with_, without = (_rows(other, ours.prompt, ours.tokens, name) for name in (adapter, None))
+        choices = with_.argmax(axis=1)
+        theirs = tuple(choices) if own is None else own.token_ids
+        prefixes.append(_common_prefix(ours.tokens, theirs))
+        agreed.append(prefixes[-1] >= EQUAL_TOKENS or ours.tokens == theirs)
         divergences.append(
             (kl(ours.adapter, with_), kl(ours.base, without), kl(ours.adapter, without))
         )
-        tops.append(ours.adapter.argmax(axis=1) == with_.argmax(axis=1))
+        tops.append(ours.adapter.argmax(axis=1) == choices)
         transfer += Transfer.of(ours.adapter - ours.base, with_ - without, np.exp(ours.adapter))
     with_adapter, base, without_adapter = (
         np.concatenate(column) for column in zip(*divergences, strict=True)
@@ -231,7 +274,7 @@ def _compare(
     return RuntimeParity(
         backend=other.name,
         precision=other.precision,
-        full_precision=other.precision.lower() in _FULL,
+        full_precision=_is_full(other),
         prompts_equal=all(
             other.engine.tokenize(other.tokenizer.render(ours.messages)) == ours.prompt
             for ours in answers
@@ -301,16 +344,17 @@ def _failures(runtime: RuntimeParity, effect: float, vouched: Collection[str]) -
         yield f"{runtime.slope:.2f} of the adapter's effect arrives, not {low:.2f} to {high:.2f}"
 
 
+def _is_full(backend: LocalBackend) -> bool:
+    return backend.precision.lower() in _FULL
+
+
 def _rows(
-    backend: LocalBackend,
-    prompt: Sequence[int],
-    answer: Sequence[int],
-    adapter: str | None,
-    size: int,
+    backend: LocalBackend, prompt: Sequence[int], answer: Sequence[int], adapter: str | None
 ) -> np.ndarray:
-    """Log-probabilities of each answer token's position, [len(answer), size]."""
+    """Log-probabilities of each answer token's position, [len(answer), tokenizer's size]."""
     context = [*prompt, *answer[:-1]]
-    return normalised(backend.logprobs(context, len(prompt) - 1, adapter=adapter), size)
+    rows = backend.logprobs(context, len(prompt) - 1, adapter=adapter)
+    return normalised(rows, backend.tokenizer.size)
 
 
 def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

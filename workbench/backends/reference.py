@@ -15,6 +15,7 @@ import numpy as np
 
 from workbench.backends.prefix import common
 from workbench.errors import AdapterError, BackendError, MissingLibrary, ModelError
+from workbench.models.forms import quiet
 
 _SLICE = 128
 _SEQUENCES = 8
@@ -55,9 +56,10 @@ class TorchEngine:
             if rope:
                 config.rope_parameters = dict(rope)
                 config.max_position_embeddings = stretched
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, config=config, dtype=torch.float32
-            )
+            with quiet():
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    folder, config=config, dtype=torch.float32
+                )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ModelError(
                 f"transformers can't load {folder} ({str(error).strip().splitlines()[0]})",
@@ -160,7 +162,8 @@ class TorchEngine:
         except ImportError as error:
             raise MissingLibrary("peft", "Loading an adapter in torch") from error
         try:
-            self._model.load_adapter(str(path), adapter_name=name)
+            with quiet():
+                self._model.load_adapter(str(path), adapter_name=name)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise AdapterError(
                 f"peft can't load the adapter {path} ({str(error).strip().splitlines()[0]})",

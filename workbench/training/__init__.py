@@ -29,17 +29,21 @@ def train(
     dataset: Dataset,
     output: Path | str,
     options: TrainingOptions = TrainingOptions(),
+    *,
+    home: Path | None = None,
 ) -> Training:
     """Train an adapter for the Hugging Face model in `model_folder` on `dataset`'s train split.
 
     Everything is written under `output`: `adapter/` (peft), `training.json` (the
     result) and, until it is done, `checkpoints/`. Called again after a kill it
     continues from the newest whole checkpoint and ends with the same weights;
-    called again when done it returns the result at once.
+    called again when done it returns the result at once. `home`, the
+    cache of models, remembers the hash of large weights; without it they are
+    read each time.
 
     Raises InputError when the dataset can't be trained on or when `output`
     holds a training of other inputs, and ModelError when the model can't be read.
     """
     module, function = METHODS[options.method].split(":")
     run = getattr(importlib.import_module(module), function)
-    return run(Path(model_folder), dataset, Path(output), options)
+    return run(Path(model_folder), dataset, Path(output), options, home)

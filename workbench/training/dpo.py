@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.adapters.files import sha256_file, sha256_folder
+from workbench.adapters.files import sha256_file
 from workbench.adapters.tokens import PairIds, hash_pairs, read_pairs
 from workbench.errors import InputError, ModelError
 from workbench.models import Tokenizer
+from workbench.models.fingerprint import of_files
 from workbench.training.compact_head import compact_head
 from workbench.training.folder import Checkpoint, TrainingFolder, TrainingInputs
 from workbench.training.options import Training, TrainingOptions
@@ -31,13 +32,18 @@ if TYPE_CHECKING:
 
 
 def train_dpo(
-    model_folder: Path, dataset: Dataset, output: Path, options: TrainingOptions
+    model_folder: Path,
+    dataset: Dataset,
+    output: Path,
+    options: TrainingOptions,
+    home: Path | None = None,
 ) -> Training:
     """Train by DPO; see `workbench.training.train`."""
     train_file = dataset.file("train")
     try:
+        weights = [path for path in model_folder.iterdir() if path.is_file()]
         inputs = TrainingInputs(
-            model_sha256=sha256_folder(model_folder),
+            model_sha256=of_files(weights, home),
             train_sha256=sha256_file(train_file),
             dataset=dataset.version,
             options=options,
