@@ -10,7 +10,8 @@ ARGS   ?=
 export HF_HUB_DISABLE_TELEMETRY := 1
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help run test test-fast lab lint format clean
+.PHONY: help run test test-fast lab lint format clean clean-data
+SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -34,8 +35,13 @@ lint: $(STAMP)   ## ruff, mypy, import-linter
 format: $(STAMP) ## ruff format and fixes
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-clean:           ## remove what runs made here (not .venv, not the model cache)
-	rm -rf reports/*/ adapters/*/ datasets/traces datasets/ratings datasets/preferences
+clean:           ## remove the reports of runs; judgements, datasets and adapters stay
+	rm -rf reports/*/
+
+clean-data:      ## remove traces, judgements, datasets and adapters as well, if you say so
+	@read -r -p "Remove people's judgements, traces, datasets and adapters for good? Type yes: " answer; \
+	  [ "$$answer" = yes ] && rm -rf reports/*/ adapters/*/ datasets/traces datasets/ratings datasets/preferences \
+	  || echo "Nothing was removed"
 
 # llama-cpp-python has only a source package: pip compiles it once (about 10 minutes
 # on two cores) and keeps the wheel in its own cache for the next environment.

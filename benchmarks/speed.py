@@ -11,7 +11,6 @@ other, and one draw of the sampler against the same steps in transformers.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import statistics
 import time
@@ -40,11 +39,13 @@ def in_turn(rounds: int, *tasks: Callable[[], object]) -> list[float]:
     return [statistics.median(taken) for taken in seconds]
 
 
-def peer(name: str, settings: Settings, prompt: list[int], tokens: int) -> Callable[[], object]:
-    """The runtime's own greedy generation of exactly `tokens` tokens."""
+def peer(
+    backend: backends.Backend, settings: Settings, prompt: list[int], tokens: int
+) -> Callable[[], object]:
+    """The runtime's own greedy generation of exactly `tokens` tokens, with the same file."""
     model = models.find(settings.model_path, settings.home)
-    threads = os.cpu_count() or 1
-    if name == "llama.cpp":
+    threads = settings.threads
+    if backend.name == "llama.cpp":
         from llama_cpp import Llama
 
         llama = Llama(
@@ -57,10 +58,10 @@ def peer(name: str, settings: Settings, prompt: list[int], tokens: int) -> Calla
             return [next(stream) for _ in range(tokens)]
 
         return run
-    if name == "onnx":
+    if backend.name == "onnx":
         import onnxruntime_genai as og
 
-        config = og.Config(str(models.onnx(model, settings.home, precision="int8")))
+        config = og.Config(str(models.onnx(model, settings.home, precision=backend.precision)))
         threaded = f'{{"session_options": {{"intra_op_num_threads": {threads}}}}}'
         config.overlay(f'{{"model": {{"decoder": {threaded}}}}}')
         onnx = og.Model(config)
@@ -101,7 +102,7 @@ def answer_row(backend: backends.Backend, settings: Settings, tokens: int, round
     a, b = in_turn(
         rounds,
         lambda: backend.sample(QUESTION, 1, sampling=greedy),
-        peer(backend.name, settings, prompt, made),
+        peer(backend, settings, prompt, made),
     )
     return f"{made / a:.1f} | {made / b:.1f} | {b / a:.2f}"
 
@@ -153,10 +154,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds, after one warm-up")
     arguments = parser.parse_args()
     settings = Settings.load()
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; "
-        f"model {settings.model_path}\n"
-    )
+    print(f"{platform.machine()}, {settings.threads} threads; model {settings.model_path}\n")
     for row, columns in (
         (answer_row, "one answer, tokens/s | the runtime's own loop, tokens/s | ratio"),
         (candidates_row, "6 drawn together, tokens/s | 6 in sequence, tokens/s | ratio"),

@@ -34,6 +34,9 @@ def test_help_names_the_commands() -> None:
     [
         (("run", "-p", "n_promts", "3"), {}, "Did you mean n_prompts"),
         (("run", "-p", "n_prompts", "many"), {}, "Parameter n_prompts is 'many'"),
+        (("run", "-p", "learning_rate", "*"), {}, "Parameter learning_rate is '*'"),
+        (("run", "--name", "../elsewhere"), {}, "can't name a run"),
+        (("run", "--name", "notebook"), {}, "can't name a run"),
         (("run",), {"RUNTIME_BACKEND": "gpu"}, "RUNTIME_BACKEND is 'gpu'"),
         (("verify", "nowhere"), {}, "nowhere"),
         (("doctor",), {"MODEL_PATH": "missing.gguf"}, "missing.gguf"),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import runs
@@ -170,3 +171,65 @@ def test_a_run_file_that_is_broken_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"name": 1}))
     with pytest.raises(InputError, match="is not a run"):
         runs.load(tmp_path)
+
+
+def test_numbers_may_be_given_as_text(project: Settings) -> None:
+    _run(project, parameters={"n": "3", "scale": "1e-3"}, name="text")
+    assert runs.load(project.reports / "text").parameters["scale"] == 1e-3
+    with pytest.raises(InputError, match=r"n is .3\.5."):
+        _run(project, parameters={"n": "3.5"})
+
+
+def test_another_runtime_is_another_run(project: Settings) -> None:
+    source = project.notebooks / "two.ipynb"
+    whole = source.read_text()
+    _notebook(project.notebooks, "two", 'run_name: str = ""  # run', "1 / 0")
+    with pytest.raises(RunError):
+        _run(project)
+    source.write_text(whole)
+    _run(project.with_(runtime_backend="onnx"))
+    assert len(list(project.reports.iterdir())) == 2
+    _run(project)
+    assert len(list(project.reports.iterdir())) == 2
+
+
+def test_a_run_that_is_redone_does_not_look_finished(project: Settings) -> None:
+    _run(project, name="again")
+    _notebook(project.notebooks, "two", 'run_name: str = ""  # run', "1 / 0")
+    with pytest.raises(RunError):
+        _run(project, name="again")
+    state = runs.load(project.reports / "again")
+    assert state.finished is None
+    assert [step.notebook for step in state.steps] == ["one"]
+
+
+def test_a_run_has_one_process(project: Settings) -> None:
+    _run(project, name="first")
+    with (
+        FileLock(project.reports / "first" / ".lock"),
+        pytest.raises(RunError, match="going on in another process"),
+    ):
+        _run(project, name="first")
+
+
+def test_a_broken_run_does_not_hinder_others(project: Settings) -> None:
+    broken = project.reports / "20260101-000000"
+    broken.mkdir(parents=True)
+    (broken / "run.json").write_text("{")
+    _run(project)
+    with pytest.raises(InputError, match="is not a run"):
+        _run(project, name=broken.name)
+
+
+def test_a_step_keeps_every_parameter_it_had(project: Settings) -> None:
+    _run(project, name="first", parameters={"n": 5})
+    [one, _] = runs.load(project.reports / "first").steps
+    assert one.parameters == {"run_name": "first", "n": 5, "scale": 1.0}
+
+
+def test_a_kernel_that_dies_is_one_line(project: Settings) -> None:
+    _notebook(
+        project.notebooks, "two", 'run_name: str = ""  # run', "import os; os.kill(os.getpid(), 9)"
+    )
+    with pytest.raises(RunError, match="kernel of step two died"):
+        _run(project)

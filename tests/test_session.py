@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import examples
 import pytest
 
 from workbench.errors import InputError
-from workbench.records import Message
+from workbench.journal import Journal
+from workbench.records import CandidateSet, Message
 from workbench.session import Session, start
 from workbench.settings import Settings
 
@@ -51,14 +53,44 @@ def test_a_broken_result_is_named(root: Path) -> None:
         session.recall("message", Message)
 
 
-def test_the_newest_version_is_the_one_finished_last(root: Path) -> None:
+def _sets(session: Session, *ids: str) -> None:
+    Journal(session.candidates, CandidateSet).append(
+        *(examples.candidate_set(id, "Yes.", "No.") for id in ids)
+    )
+
+
+def test_the_draw_is_what_step_02_chose_last(root: Path) -> None:
     session = _session(root, "first")
-    folder = session.settings.datasets / "preferences" / "first"
-    for name in ("zzz", "aaa"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "manifest.json").write_text("{}")
-    (folder / "unfinished").mkdir()
-    assert session.dataset_folder == folder / "aaa"
+    _sets(session, "a", "b", "c")
+    session.record("draw", ["c", "a"])
+    assert [s.id for s in session.drawn()] == ["c", "a"]
+
+
+def test_a_draw_that_was_stopped_is_named(root: Path) -> None:
+    session = _session(root, "first")
+    _sets(session, "a")
+    session.record("draw", ["a", "b"])
+    with pytest.raises(InputError, match="lacks 1 of 2 sets"):
+        session.drawn()
+
+
+def test_versions_are_those_that_the_steps_recorded(root: Path) -> None:
+    session = _session(root, "first")
+    datasets, generations = root / "datasets/preferences/first", root / "adapters/first"
+    for folder in (datasets / "old", datasets / "new", generations / "0001-abc"):
+        folder.mkdir(parents=True)
+    session.record("dataset", {"version": "old"})
+    session.record("adapter", {"generation": "first/0001-abc"})
+    assert session.dataset_folder() == datasets / "old"
+    assert session.dataset_folder("new") == datasets / "new"
+    assert session.generation_folder() == generations / "0001-abc"
+
+
+def test_other_inputs_train_in_another_folder(root: Path) -> None:
+    session = _session(root, "first")
+    folder = session.training_folder("model", 1)
+    assert folder == session.training_folder("model", 1)
+    assert folder != session.training_folder("model", 2)
 
 
 def test_start_says_what_is_in_use(root: Path, monkeypatch, capsys) -> None:

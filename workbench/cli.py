@@ -44,13 +44,10 @@ def main() -> None:
 @click.option("--name", help="Name of the run: continued if it exists. Default: the time.")
 def run(parameters: tuple[tuple[str, str], ...], name: str | None) -> None:
     """Run the loop: all notebooks in order, then print the path of the report."""
-    import yaml
-
     from workbench import runs
     from workbench.settings import Settings
 
-    values = {key: yaml.safe_load(value) for key, value in parameters}
-    index = runs.run(Settings.load(), values, name=name)
+    index = runs.run(Settings.load(), dict(parameters), name=name)
     click.echo(f"Report: {index}")
 
 

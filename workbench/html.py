@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from workbench.journal import write_atomically
+from workbench.journal import write_whole
 
 KEPT = ("image/png", "image/jpeg", "text/html", "text/plain")
 """Kinds of output that reach the page; widgets leave their text behind."""
@@ -49,7 +49,7 @@ def export(notebook: Path) -> Path:
     )
     body, _ = exporter.from_notebook_node(node)
     page = body.replace("<head>", f"<head>{POLICY}", 1).replace("</head>", f"{STYLE}</head>", 1)
-    return write_atomically(notebook.with_suffix(".html"), lambda path: _write(path, page))
+    return write_whole(notebook.with_suffix(".html"), page)
 
 
 def _clean(output: Any) -> Any:
@@ -69,7 +69,3 @@ def clean_html(html: str) -> str:
     import nh3
 
     return nh3.clean(html, tags=nh3.ALLOWED_TAGS - {"img"}, url_schemes={"http", "https"})
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

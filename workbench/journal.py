@@ -117,6 +117,25 @@ def write_atomically(path: Path | str, write: Callable[[Path], None]) -> Path:
     return path
 
 
+def write_whole(path: Path | str, content: bytes | str) -> Path:
+    """Make a file hold exactly `content` (text as UTF-8), or leave it as it was.
+
+    Raises InputError where it can't be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+
+    def write(partial: Path) -> None:
+        partial.write_bytes(data)
+
+    try:
+        return write_atomically(path, write)
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be written ({error.strerror})",
+            "Free some space or allow writing there, then repeat the last step",
+        ) from error
+
+
 def _decode(line: bytes, type: type[R], path: Path, number: int) -> R:
     try:
         return decode(line, type)

@@ -36,9 +36,11 @@ def draw(prompts: Sequence[Prompt], n: int, *, seed: int) -> tuple[list[Prompt],
     """n prompts of topics drawn by seed, and all prompts of the topics that were not drawn.
 
     The last topic may be cut to reach n; the rest of it is in neither list.
-    Raises InputError when n is not below the number of prompts, since then
-    nothing would be left to judge by.
+    Raises InputError when n is below 1, and when it is not below the number of
+    prompts, since then nothing would be left to judge by.
     """
+    if n < 1:
+        raise InputError(f"{n} prompts asked for", "Ask for at least one")
     topics = sorted({prompt.topic for prompt in prompts})
     random.Random(seed).shuffle(topics)
     by_topic = {topic: [p for p in prompts if p.topic == topic] for topic in topics}
@@ -52,3 +54,18 @@ def draw(prompts: Sequence[Prompt], n: int, *, seed: int) -> tuple[list[Prompt],
             "Ask for fewer, so that topics are left to judge by, or add prompts",
         )
     return drawn[:n], held_out
+
+
+def unseen(prompts: Sequence[Prompt], topics: Iterable[str], n: int, *, seed: int) -> list[Prompt]:
+    """Up to n prompts, drawn by seed, of topics other than `topics`.
+
+    Raises InputError when there is none.
+    """
+    seen = set(topics)
+    left = [prompt for prompt in prompts if prompt.topic not in seen]
+    if n < 1 or not left:
+        raise InputError(
+            f"{n} unseen prompts asked for, and {len(left)} are of other topics than the dataset's",
+            "Ask for at least one, or add prompts of new topics",
+        )
+    return random.Random(seed).sample(left, min(n, len(left)))

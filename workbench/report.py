@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.journal import write_atomically
+from workbench.journal import write_whole
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,4 @@ def write(page: Page, path: Path) -> Path:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
     )
     html = environment.get_template("report.html").render(page=page)
-    return write_atomically(path, lambda partial: _write_text(partial, html))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    return write_whole(path, html)

@@ -13,10 +13,11 @@ import difflib
 import hashlib
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any
 
 from workbench import __version__, html
 from workbench.errors import InputError, RunError
-from workbench.journal import write_atomically
+from workbench.journal import write_whole
 from workbench.records import content_id, decode, encode
 from workbench.settings import Settings
 
@@ -41,10 +42,11 @@ STEPS = (
 )
 
 DEMO: Mapping[str, Any] = {
-    "n_prompts": 58,
-    "n_candidates": 4,
+    "n_prompts": 28,
+    "n_candidates": 3,
     "max_tokens": 24,
     "languages": "en",
+    "strategy": "all",
     "test": 0.0,  # the verdict asks about topics that the dataset never saw
     "learning_rate": 2e-3,
     "epochs": 1,
@@ -55,23 +57,35 @@ DEMO: Mapping[str, Any] = {
 """Sizes of `workbench run` on two cores; the notebooks' own defaults are smaller still."""
 
 
+_NAME = re.compile(r"(?!notebook$)[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names of runs: of folders on any system, and not the one of notebooks opened by hand."""
+
+
 @dataclass(frozen=True)
 class StepDone:
-    """A notebook that was executed to its end. `key` hashes its source and parameters."""
+    """A notebook that was executed to its end, with all its parameters.
+
+    `key` hashes its source, the parameters and the settings.
+    """
 
     notebook: str
     key: str
     seconds: float
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What reports/NAME/run.json holds. Times are ISO 8601 in UTC."""
+    """What reports/NAME/run.json holds. Times are ISO 8601 in UTC.
+
+    `parameters` are those that were given, `settings` are Settings.serving.
+    """
 
     name: str
     started: str
     version: str
     parameters: dict[str, Any]
+    settings: dict[str, Any]
     steps: tuple[StepDone, ...] = ()
     finished: str | None = None
 
@@ -86,43 +100,64 @@ def run(
 ) -> Path:
     """Execute the notebooks and return the path of the report's index.html.
 
-    Without `name`, the newest unfinished run with the same parameters is
-    continued; if there is none, a new one begins. Raises InputError for a
-    parameter that no notebook takes or of the wrong type, RunError when a
-    notebook fails.
+    Without `name`, the newest unfinished run with the same parameters and
+    settings is continued; if there is none, a new one begins, named by the time.
+    Numbers may be given as text. Raises InputError for a parameter that no
+    notebook takes or of the wrong type; RunError when a notebook fails, and
+    when another process is at the same run.
     """
     out = out or sys.stdout
-    given = {**DEMO, **(parameters or {})}
+    if name is not None and not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} can't name a run", 'Use Latin letters, digits, ".", "-" and "_"'
+        )
     declared = {step: declared_parameters(settings.notebooks / f"{step}.ipynb") for step in steps}
+    given = {**DEMO, **_typed(parameters or {}, declared)}
     check_parameters(given, declared, required=parameters or {})
-    state = _begin(settings.reports, given, name)
+    state = _begin(settings, given, name)
+    with _alone(settings.reports / state.name):
+        return _run(settings, state, declared, out)
+
+
+def _run(
+    settings: Settings,
+    state: Run,
+    declared: Mapping[str, Mapping[str, tuple[str, Any]]],
+    out: Any,
+) -> Path:
+    """The steps of a run that has begun, from the first that isn't done."""
     folder = settings.reports / state.name
     done = {step.notebook: step for step in state.steps}
-    print(f"Run {state.name}: {len(steps)} steps, reports/{state.name}/", file=out, flush=True)
+    print(f"Run {state.name}: {len(declared)} steps, reports/{state.name}/", file=out, flush=True)
 
     kept: list[StepDone] = []
     unbroken = True
-    for number, step in enumerate(steps, start=1):
-        own = {k: v for k, v in given.items() if k in declared[step]} | {"run_name": state.name}
+    for number, (step, own) in enumerate(declared.items(), start=1):
+        parameters = {name: state.parameters.get(name, spec[1]) for name, spec in own.items()}
+        parameters["run_name"] = state.name
         source = settings.notebooks / f"{step}.ipynb"
-        key = content_id(hashlib.sha256(source.read_bytes()).hexdigest(), own)
-        head = f"[{number}/{len(steps)}] {step}"
+        source_sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+        key = content_id(source_sha256, parameters, state.settings)
+        head = f"[{number}/{len(declared)}] {step}"
         unbroken = unbroken and step in done and done[step].key == key
         if unbroken:
             kept.append(done[step])
             print(f"{head}: done before ({done[step].seconds:.0f} s)", file=out, flush=True)
             continue
         print(head, file=out, flush=True)
+        # From here on the step's files change: a run that is killed now must not look done.
+        state = replace(state, steps=tuple(kept), finished=None)
+        _save(folder, state)
         begun = time.monotonic()
-        _execute(source, folder / f"{step}.ipynb", own, settings, out)
+        _execute(source, folder / f"{step}.ipynb", parameters, settings, out)
         html.export(folder / f"{step}.ipynb")
         seconds = time.monotonic() - begun
-        kept.append(StepDone(step, key, round(seconds, 1)))
+        kept.append(StepDone(step, key, round(seconds, 1), parameters))
         state = replace(state, steps=tuple(kept))
         _save(folder, state)
         print(f"{head}: {seconds:.0f} s", file=out, flush=True)
 
-    state = replace(state, finished=state.finished or _now())
+    state = replace(state, steps=tuple(kept), finished=state.finished or _now())
     _save(folder, state)
     return folder / "index.html"
 
@@ -189,27 +224,74 @@ def check_parameters(
             )
 
 
-def _begin(reports: Path, parameters: dict[str, Any], name: str | None) -> Run:
+def _typed(
+    parameters: Mapping[str, Any], declared: Mapping[str, Mapping[str, tuple[str, Any]]]
+) -> dict[str, Any]:
+    """Parameters given as text, in the type of the notebook's default where they have it."""
+    defaults = {name: spec[1] for own in declared.values() for name, spec in own.items()}
+
+    def typed(text: str, default: Any) -> Any:
+        try:
+            if isinstance(default, bool):
+                return {"true": True, "false": False}[text.lower()]
+            return type(default)(text)
+        except (KeyError, ValueError):
+            return text
+
+    return {
+        name: typed(value, defaults[name])
+        if isinstance(value, str) and isinstance(defaults.get(name), (bool, int, float))
+        else value
+        for name, value in parameters.items()
+    }
+
+
+def _begin(settings: Settings, parameters: dict[str, Any], name: str | None) -> Run:
     """The run to continue, or a new one, saved."""
+    reports, serving = settings.reports, settings.serving
     try:
         reports.mkdir(parents=True, exist_ok=True)
         if name is None:
-            for folder in sorted(reports.iterdir(), reverse=True):
-                if not (folder / "run.json").is_file():
-                    continue
-                state = load(folder)
-                if state.finished is None and state.parameters == parameters:
+            for state in _unnamed(reports):
+                same = state.parameters == parameters and state.settings == serving
+                if state.finished is None and same:
                     return state
             name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         elif (reports / name / "run.json").is_file():
-            return replace(load(reports / name), parameters=parameters, finished=None)
-        state = Run(name, _now(), __version__, parameters)
+            return replace(load(reports / name), parameters=parameters, settings=serving)
+        state = Run(name, _now(), __version__, parameters, serving)
         _save(reports / name, state)
         return state
     except OSError as error:
         raise InputError(
             f"{reports} can't be written ({error.strerror})", "Allow writing there"
         ) from error
+
+
+def _unnamed(reports: Path) -> Iterator[Run]:
+    """The runs that were named by their time, the newest first; broken ones are left out."""
+    for folder in sorted(reports.glob("[0-9]*-[0-9]*"), reverse=True):
+        with suppress(InputError):
+            yield load(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time in the folder of a run."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"The run {folder.name} is going on in another process",
+            "Wait for its end, or begin another with --name NAME",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _execute(
@@ -219,6 +301,7 @@ def _execute(
     import logging
 
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -243,6 +326,16 @@ def _execute(
         raise RunError(
             f"Step {source.stem} failed: {' '.join(str(what).split())}",
             f"See reports/{where}; the same command continues from this step",
+        ) from None
+    except DeadKernelError:
+        raise RunError(
+            f"The kernel of step {source.stem} died, perhaps for want of memory",
+            "Free some, or take smaller sizes; the same command continues from this step",
+        ) from None
+    except OSError as error:
+        raise RunError(
+            f"{error.filename or target} can't be written ({error.strerror or error})",
+            "Allow writing there, or free some disk; the same command continues from this step",
         ) from None
 
 
@@ -279,11 +372,7 @@ class _Indented(io.TextIOBase):
 
 
 def _save(folder: Path, state: Run) -> None:
-    write_atomically(folder / "run.json", lambda p: _write_text(p, encode(state).decode()))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_whole(folder / "run.json", encode(state))
 
 
 def _now() -> str:

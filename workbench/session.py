@@ -17,12 +17,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from workbench import __version__
+from workbench import __version__, journal
 from workbench.errors import InputError
-from workbench.journal import write_atomically
-from workbench.records import decode, encode
+from workbench.journal import write_whole
+from workbench.records import CandidateSet, content_id, decode, encode
 from workbench.settings import Settings
 
 R = TypeVar("R")
@@ -74,20 +74,33 @@ class Session:
         """Judgements of base against adapter (Rating a line); nothing is trained on them."""
         return self.settings.datasets / "ratings" / f"{self.run}.verdict.jsonl"
 
-    @property
-    def dataset_folder(self) -> Path:
-        """The newest version of this run's preference dataset (given, as by `given`)."""
-        return _newest(self.given(self.settings.datasets / "preferences" / self.run))
+    def drawn(self) -> list[CandidateSet]:
+        """The candidate sets that step 02 chose last, in its order.
 
-    @property
+        The journal may hold more: of other parameters, or of a draw that was stopped.
+        """
+        sets = {s.id: s for s in journal.read(self.given(self.candidates), CandidateSet)}
+        ids = self.recall("draw", list[str])
+        if missing := [id for id in ids if id not in sets]:
+            raise InputError(
+                f"{self.relative(self.candidates)} lacks {len(missing)} of {len(ids)} sets",
+                "Run notebook 02 to its end",
+            )
+        return [sets[id] for id in ids]
+
+    def dataset_folder(self, version: str = "") -> Path:
+        """A version of this run's preference dataset; by default the one step 04 made last."""
+        version = version or self.recall("dataset", dict[str, Any])["version"]
+        return self.given(self.settings.datasets / "preferences" / self.run / version)
+
     def generation_folder(self) -> Path:
-        """The newest generation of this run's adapter (given, as by `given`)."""
-        return _newest(self.given(self.settings.adapters / self.run))
+        """The generation of this run's adapter that step 06 admitted last."""
+        name = self.recall("adapter", dict[str, Any])["generation"].rpartition("/")[2]
+        return self.given(self.settings.adapters / self.run / name)
 
-    @property
-    def training(self) -> Path:
-        """Checkpoints and the trained peft adapter."""
-        return self.folder / "training"
+    def training_folder(self, *inputs: object) -> Path:
+        """Where an adapter is trained from `inputs` (records): other inputs, another folder."""
+        return self.folder / "training" / content_id(*inputs, length=12)
 
     def given(self, path: Path) -> Path:
         """`path`, or its sample when this is a notebook opened by hand and the file isn't there.
@@ -119,12 +132,17 @@ class Session:
         for number, item in enumerate(items, start=1):
             yield item
             if number % every == 0 or number == len(items):
-                print(f"{number} of {len(items)} {what}", file=sys.stderr, flush=True)
+                self.say(f"{number} of {len(items)} {what}")
+
+    @staticmethod
+    def say(text: str) -> None:
+        """A line of progress, on stderr: for whoever waits, and not for the report."""
+        print(text, file=sys.stderr, flush=True)
 
     def record(self, name: str, result: object) -> Path:
         """Keep a result (a frozen record) of this run for later steps and the report."""
         path = self.folder / "results" / f"{name}.json"
-        return write_atomically(path, lambda partial: _write(partial, encode(result)))
+        return write_whole(path, encode(result))
 
     def recall(self, name: str, type: type[R]) -> R:
         """A result that an earlier step recorded. Raises InputError where there is none."""
@@ -170,22 +188,11 @@ def _sample_name(session: Session, path: Path) -> str:
     """The name under datasets/samples/ of a file of a run."""
     if path == session.ratings:
         return "ratings.jsonl"
-    if path == session.settings.datasets / "preferences" / session.run:
-        return "preferences"
-    if path == session.settings.adapters / session.run:
-        return "adapter"
-    if path.is_relative_to(session.folder):
-        return str(path.relative_to(session.folder))
+    for folder, sample in (
+        (session.settings.datasets / "preferences" / session.run, "preferences"),
+        (session.settings.adapters / session.run, "adapter"),
+        (session.folder, ""),
+    ):
+        if path.is_relative_to(folder):
+            return str(Path(sample) / path.relative_to(folder))
     return path.name
-
-
-def _newest(folder: Path) -> Path:
-    """The folder inside that was made last, by its manifest. Raises InputError where none is."""
-    manifests = sorted(folder.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime_ns)
-    if not manifests:
-        raise InputError(f"{folder} holds no finished version", "Run the step that makes it")
-    return manifests[-1].parent
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

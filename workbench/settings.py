@@ -30,8 +30,8 @@ _FALSE = {"0", "false", "no", "off"}
 class Settings:
     """What the user asked for. Each field is read from the variable of its name in capitals.
 
-    `root` is the project's folder (datasets/, adapters/, reports/ lie in it);
-    `home` is the cache of converted models. `n_ctx` is in tokens; 0 means the
+    `root` is the project's folder (datasets/, adapters/, reports/ lie in it; paths
+    are relative to it); `home` is the cache of converted models. `n_ctx` is in tokens; 0 means the
     model's own length. `rope_scaling_factor` above 1 turns on YaRN by that
     factor. `n_threads` 0 means one per core. `lora_paths` holds globs.
     """
@@ -51,6 +51,20 @@ class Settings:
     langfuse_public_key: str = ""
     langfuse_secret_key: str = field(default="", repr=False)
     langfuse_base_url: str = ""
+
+    @property
+    def serving(self) -> dict[str, Any]:
+        """What decides answers, beside the notebooks' parameters: which model, served how."""
+        return {
+            "model_path": self.model_path,
+            "runtime_backend": self.runtime_backend,
+            "lora_paths": list(self.lora_paths),
+            "n_ctx": self.n_ctx,
+            "n_gpu_layers": self.n_gpu_layers,
+            "onnx_precision": self.onnx_precision,
+            "onnx_provider": self.onnx_provider,
+            "rope_scaling_factor": self.rope_scaling_factor,
+        }
 
     @property
     def threads(self) -> int:
@@ -91,7 +105,15 @@ class Settings:
                     f"There is no setting {name!r}", f"Use one of {', '.join(sorted(known))}"
                 )
         parsed = {n: _parse(n, v) if isinstance(v, str) else v for n, v in changes.items()}
-        return replace(self, **parsed)
+        return replace(self, **parsed)._located()
+
+    def _located(self) -> Settings:
+        """Relative paths, made absolute from `root`: notebooks and commands run in any folder."""
+        home = self.root / self.home.expanduser()
+        model = self.root / Path(self.model_path).expanduser()
+        if self.model_path == "embedded" or not model.exists():  # a name, or a hub id
+            return replace(self, home=home)
+        return replace(self, home=home, model_path=str(model))
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, root: Path | None = None) -> Settings:
@@ -114,9 +136,9 @@ class Settings:
         }
         return cls(
             root=root,
-            home=Path(home).expanduser() if home else user_cache_path("workbench"),
+            home=Path(home) if home else user_cache_path("workbench"),
             **given,
-        )
+        )._located()
 
 
 def find_root(environ: Mapping[str, str] | None = None) -> Path:

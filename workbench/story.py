@@ -136,6 +136,7 @@ def _facts(
         "Adapter": _recall(session, "adapter", dict[str, Any]) or {},
         "Runtimes": _recall(session, "backends", dict[str, Any]) or {},
         "Parameters": _parameters(session),
+        "Settings": _settings(session),
         "Model and versions": _recall(session, "environment", dict[str, Any]) or {},
     }
     return {
@@ -158,11 +159,32 @@ def _exchanges(session: Session, comparisons: list[Comparison]) -> list[report.E
     ]
 
 
-def _parameters(session: Session) -> Mapping[str, Any]:
-    """The parameters of a run by `workbench run`; none for a notebook opened by hand."""
+def _parameters(session: Session) -> dict[str, Any]:
+    """Every parameter of the steps that were run, given or not; none for notebooks by hand.
+
+    One that differs between steps is shown for each of them.
+    """
     if session.interactive:
         return {}
-    return runs.load(session.folder).parameters
+    values: dict[str, dict[str, list[str]]] = {}
+    for step in runs.load(session.folder).steps:
+        for name, value in step.parameters.items():
+            number = step.notebook.partition("-")[0]
+            values.setdefault(name, {}).setdefault(_shown(value), []).append(number)
+    return {
+        name if len(found) == 1 else f"{name} ({', '.join(steps)})": value
+        for name, found in sorted(values.items())
+        for value, steps in found.items()
+        if value and name != "run_name"
+    }
+
+
+def _settings(session: Session) -> dict[str, Any]:
+    """How the model was served, of a run or of the notebook that writes the page."""
+    serving = (
+        session.settings.serving if session.interactive else runs.load(session.folder).settings
+    )
+    return {name.upper(): value for name, value in serving.items() if value not in (None, [], "")}
 
 
 def _notebooks(session: Session) -> list[tuple[str, str]]:

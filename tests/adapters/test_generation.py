@@ -18,6 +18,15 @@ PASSED = RuntimeParity("onnx", "fp32", True, True, (32,), 1.0, 1e-6, 1e-6, 0.5, 
 
 
 @dataclass(frozen=True)
+class _Serving:
+    """What `admit` asks of a backend."""
+
+    model: str
+    name: str = "onnx"
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
 class Project:
     """A project's folder with all that an adapter's lineage names."""
 
@@ -26,6 +35,10 @@ class Project:
     model: models.Model
     peft: Path
     lineage: adapters.Lineage
+
+    @property
+    def serving(self) -> _Serving:
+        return _Serving(self.model.fingerprint)
 
     def create(self) -> Generation:
         return adapters.create(
@@ -131,13 +144,13 @@ def test_an_adapter_of_another_base_is_not_made(project: Project, tiny_qwen3: Pa
 def test_a_generation_that_passed_is_admitted(project: Project) -> None:
     made = project.create()
     _write_parity(made, PASSED)
-    assert adapters.admit(made.folder, project.model) == made
+    assert adapters.admit(made.folder, project.serving) == made
 
 
 def test_without_parity_a_generation_is_not_served(project: Project) -> None:
     made = project.create()
     with pytest.raises(ParityError, match="never compared"):
-        adapters.admit(made.folder, project.model)
+        adapters.admit(made.folder, project.serving)
 
 
 @pytest.mark.parametrize("runtimes", [(), (PASSED, replace(PASSED, failures=("mean KL 0.4",)))])
@@ -147,7 +160,7 @@ def test_a_failed_parity_is_not_served(
     made = project.create()
     _write_parity(made, *runtimes)
     with pytest.raises(ParityError, match=r"mean KL 0\.4|none asked"):
-        adapters.admit(made.folder, project.model)
+        adapters.admit(made.folder, project.serving)
 
 
 def test_the_parity_of_another_generation_does_not_count(project: Project) -> None:
@@ -156,14 +169,23 @@ def test_the_parity_of_another_generation_does_not_count(project: Project) -> No
     later = replace(project, lineage=replace(project.lineage, seed=4)).create()
     (later.folder / "parity.json").write_bytes((first.folder / "parity.json").read_bytes())
     with pytest.raises(ParityError, match="measured on other files"):
-        adapters.admit(later.folder, project.model)
+        adapters.admit(later.folder, project.serving)
 
 
 def test_beside_another_base_a_generation_is_not_served(project: Project, tiny_qwen2: Path) -> None:
     made = project.create()
     _write_parity(made, PASSED)
     with pytest.raises(AdapterError, match="belongs to another base"):
-        adapters.admit(made.folder, models.find(str(tiny_qwen2), project.home))
+        adapters.admit(
+            made.folder, _Serving(models.find(str(tiny_qwen2), project.home).fingerprint)
+        )
+
+
+def test_a_precision_that_was_not_compared_is_not_served(project: Project) -> None:
+    made = project.create()
+    _write_parity(made, PASSED)
+    with pytest.raises(ParityError, match=r"never compared in onnx int4.*onnx fp32"):
+        adapters.admit(made.folder, replace(project.serving, precision="int4"))
 
 
 def test_a_changed_file_is_not_served(project: Project) -> None:
@@ -171,7 +193,7 @@ def test_a_changed_file_is_not_served(project: Project) -> None:
     _write_parity(made, PASSED)
     made.gguf.write_bytes(made.gguf.read_bytes() + b"!")
     with pytest.raises(AdapterError, match=r"adapter\.gguf changed"):
-        adapters.admit(made.folder, project.model)
+        adapters.admit(made.folder, project.serving)
 
 
 # --- verify ---------------------------------------------------------------

@@ -2,18 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_models
 from safetensors.numpy import load_file, save_file
 
 from workbench import models
 from workbench.adapters import BaseShape, check_parity, export_gguf, export_onnx, read_parity
+from workbench.adapters.parity import _confirmed
 from workbench.backends.genai import GenAIEngine
 from workbench.backends.llamacpp import LlamaCppEngine
 from workbench.backends.local import LocalBackend
 from workbench.errors import ParityError
+from workbench.records import Completion, Sampling, conversation
 
 PROMPTS = ["What is it?", "Why?", "Съешь ещё булок", "Which is better?", "The lazy dog"]
 
@@ -170,6 +174,34 @@ def test_a_runtime_that_tokenizes_otherwise_is_refused(
         monkeypatch.setattr(other.engine, "tokenize", lambda text: [1, *plain(text)])
         with pytest.raises(ParityError, match="other token ids"):
             check_parity(reference, [other], PROMPTS, "short", generation=generation)
+
+
+def test_a_draft_is_confirmed_by_its_every_token_and_its_end(
+    reference: LocalBackend, llama: models.Model, lora: Path, tmp_path: Path
+) -> None:
+    def confirmed(draft: Completion) -> np.ndarray | None:
+        return _confirmed(reference, prompt, draft, "short")
+
+    with _loaded(reference, lora, llama.path, tmp_path):
+        messages = conversation(PROMPTS[0])
+        prompt = reference.tokenizer.prompt_ids(messages)
+        draft = reference.complete(messages, sampling=Sampling.greedy(24), adapter="short")
+        rows = confirmed(draft)
+        assert rows is not None
+        assert len(rows) == len(draft.token_ids) == 24
+        for place in (0, 11, 23):
+            tokens = list(draft.token_ids)
+            tokens[place] = (tokens[place] + 1) % reference.tokenizer.size
+            assert confirmed(replace(draft, token_ids=tuple(tokens))) is None
+        # The reference goes on where these drafts say that the answer has ended.
+        for length in (0, 10):
+            cut = replace(draft, token_ids=draft.token_ids[:length], finish_reason="stop")
+            assert confirmed(cut) is None
+
+
+def test_too_few_tokens_prove_nothing(reference: LocalBackend, generation: Path) -> None:
+    with pytest.raises(ParityError, match="Answers of 12 tokens can't show 24"):
+        check_parity(reference, [], PROMPTS, "short", generation=generation, max_tokens=12)
 
 
 def test_no_prompts_and_no_runtimes_prove_nothing(

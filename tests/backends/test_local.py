@@ -165,6 +165,20 @@ def test_the_answer_ends_where_the_context_does(says):
     assert answer.usage.prompt_tokens + answer.usage.completion_tokens == backend.engine.context
 
 
+def test_a_generation_of_another_base_is_refused(says, tmp_path):
+    backend = says("x")
+    (tmp_path / "adapter.gguf").write_bytes(b"one")
+    (tmp_path / "manifest.json").write_text(json.dumps({"base": backend.model}))
+    backend.load_adapter(tmp_path, "same")
+    (tmp_path / "manifest.json").write_text(json.dumps({"base": "other"}))
+    for path in (tmp_path, tmp_path / "adapter.gguf"):
+        with pytest.raises(AdapterError, match="another base"):
+            backend.load_adapter(path, "other")
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(AdapterError, match="is damaged"):
+        backend.load_adapter(tmp_path, "broken")
+
+
 def test_a_name_serves_one_adapter_and_loading_it_again_is_no_error(says, tmp_path):
     backend = says("x")
     (tmp_path / "adapter.gguf").write_bytes(b"one")

@@ -109,8 +109,8 @@ def test_a_journal_judges_as_its_rater_did():
     changed = replace(prefers("base")(sets[0]), id="later", at="2026-01-02T00:00:00Z")
     outcomes = [c.outcome for c in compare(BASE, ADAPTER, PROMPTS, judge_from([*given, changed]))]
     assert outcomes == ["loss"] + ["win"] * (N - 1)
-    with pytest.raises(InputError, match="has 0 ratings, not one"):
+    with pytest.raises(InputError, match="have 0 judgements, not one"):
         compare(BASE, ADAPTER, PROMPTS, judge_from(given[1:]))
     other = replace(given[0], rater="person:ben", id="ben")
-    with pytest.raises(InputError, match="has 2 ratings, not one"):
+    with pytest.raises(InputError, match="have 2 judgements, not one"):
         compare(BASE, ADAPTER, PROMPTS, judge_from([*given, other]))

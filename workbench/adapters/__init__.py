@@ -4,7 +4,7 @@
 
     made = adapters.create(training.adapter, model, "short", root, home, lineage=lineage)
     adapters.check_parity(torch, [llama_cpp, onnx], prompts, "short", generation=made.folder)
-    adapters.admit(made.folder, model)                 # before serving it
+    adapters.admit(made.folder, llama_cpp)             # before serving it
     adapters.verify(made.folder, settings.root, home)  # later: is it still what it says?
 
 This room knows nothing about training: it takes a peft folder from wherever.

@@ -1,4 +1,4 @@
-"""Files and folders: their sha256 (hex digits), written whole, forced to disk.
+"""Files and folders: their sha256 (hex digits), forced to disk.
 
 In hashes only content and relative names count; never times, owners or absolute paths.
 """
@@ -9,8 +9,6 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-
-from workbench.journal import write_atomically
 
 
 def sha256_file(path: Path | str) -> str:
@@ -35,15 +33,6 @@ def sha256_code() -> str:
     """One hash over the modules of this package (workbench/**/*.py)."""
     package = Path(__file__).resolve().parent.parent
     return sha256_files(package, package.rglob("*.py"))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Make the file hold exactly `data`, or leave it as it was."""
-
-    def write(partial: Path) -> None:
-        partial.write_bytes(data)
-
-    write_atomically(path, write)
 
 
 def sync(folder: Path) -> None:

@@ -27,6 +27,7 @@ from workbench.adapters.files import sha256_file, sync
 from workbench.adapters.lineage import Lineage, verify_lineage
 from workbench.adapters.parity import Parity, read_parity
 from workbench.adapters.peft_folder import BaseShape
+from workbench.backends import Backend
 from workbench.errors import AdapterError, ParityError
 from workbench.records import content_id, decode, encode
 
@@ -160,20 +161,27 @@ def verify(folder: Path | str, root: Path, home: Path) -> tuple[str, ...]:
     return ("files", "parity", *verify_lineage(generation.manifest.lineage, root, home))
 
 
-def admit(folder: Path | str, base: models.Model) -> Generation:
-    """The generation, if it may be served beside `base`; call it before loading an adapter.
+def admit(folder: Path | str, backend: Backend) -> Generation:
+    """The generation, if `backend` may serve it; call it before loading an adapter.
 
-    Raises ParityError when its parity gate was not passed, and AdapterError
-    when its files changed or when it belongs to another base.
+    Raises ParityError when its parity gate was not passed, or not asked about this
+    runtime in this precision; AdapterError when its files changed or when it
+    belongs to another base.
     """
     generation = open_generation(folder)
-    if generation.manifest.base != base.fingerprint:
+    if generation.manifest.base != backend.model:
         raise AdapterError(
-            f"The adapter {generation.name} belongs to another base than {base.name}",
+            f"The adapter {generation.name} belongs to another base than the one loaded",
             f"Use the model {generation.manifest.lineage.base_source}, or train on this one",
         )
     _check_files(generation)
-    _passed(generation)
+    parity = _passed(generation)
+    compared = {parity.reference, *(f"{r.backend} {r.precision}" for r in parity.runtimes)}
+    if (serving := f"{backend.name} {backend.precision}") not in compared:
+        raise ParityError(
+            f"The adapter {generation.name} was never compared in {serving}",
+            f"Run notebook 06 with it, or serve it in {' or '.join(sorted(compared))}",
+        )
     return generation
 
 

@@ -36,7 +36,7 @@ quantisation (rows in the wrong order: slope 0.79): full precision is there for 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -44,9 +44,10 @@ from pathlib import Path
 import numpy as np
 
 from workbench.adapters.divergence import Transfer, kl, normalised
-from workbench.adapters.files import sha256_file, write_whole
+from workbench.adapters.files import sha256_file
 from workbench.backends.local import LocalBackend
 from workbench.errors import ParityError
+from workbench.journal import write_whole
 from workbench.records import Completion, Message, Sampling, conversation, decode, encode
 
 PARITY_FILE = "parity.json"
@@ -147,30 +148,38 @@ def check_parity(
     *,
     generation: Path,
     max_tokens: int = 32,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Parity:
     """Compare runtimes that all have the adapter loaded under the name `adapter`.
 
         parity = check_parity(torch, [llama_cpp, onnx], prompts, "short", generation=made.folder)
 
+    `say` is given a line as soon as a part of the work is done.
     Writes `parity.json` into the folder of the generation, whether it passed or
     not, and returns what it holds. Raises ParityError, with the numbers, when
     the gate is not passed or when the adapter changes nothing in the reference.
     """
     if not prompts:
         raise ParityError("There are no prompts to compare on", "Give ten held-out prompts")
+    if max_tokens < EQUAL_TOKENS:
+        raise ParityError(
+            f"Answers of {max_tokens} tokens can't show {EQUAL_TOKENS} equal ones",
+            f"Compare {EQUAL_TOKENS} tokens or more",
+        )
     sampling = Sampling.greedy(max_tokens)
     asked = [conversation(prompt) for prompt in prompts]
-    decoded = [
-        [other.complete(messages, sampling=sampling, adapter=adapter) for messages in asked]
-        if _is_full(other)
-        else None
-        for other in others
-    ]
-    drafts = next((given for given in decoded if given), [None] * len(asked))
+    decoded: dict[LocalBackend, list[Completion]] = {}
+    for other in filter(_is_full, others):
+        decoded[other] = [
+            other.complete(messages, sampling=sampling, adapter=adapter) for messages in asked
+        ]
+        say(f"{other.name} {other.precision} answered {len(asked)} prompts")
+    drafts = next(iter(decoded.values()), [None] * len(asked))
     answers = [
         _answer(reference, messages, adapter, sampling, draft)
         for messages, draft in zip(asked, drafts, strict=True)
     ]
+    say(f"{reference.name} {reference.precision} answered {len(asked)} prompts")
     if not any(answer.tokens for answer in answers):
         raise ParityError(
             f"With the adapter {reference.name} answers none of {len(prompts)} prompts",
@@ -183,19 +192,17 @@ def check_parity(
             f"The adapter changes nothing in {reference.name} (KL {effect:.2g} nats per token)",
             "Train longer, with a higher learning rate or more pairs",
         )
+    measured = []
+    for other in others:
+        measured.append(_compare(answers, other, decoded.get(other), adapter))
+        say(f"{other.name} {other.precision} compared with it")
     parity = Parity(
         generation=sha256_file(Path(generation) / "manifest.json"),
         reference=f"{reference.name} {reference.precision}",
         prompts=len(prompts),
         positions=sum(len(answer.tokens) for answer in answers),
         effect=effect,
-        runtimes=_gated(
-            [
-                _compare(answers, other, given, adapter)
-                for other, given in zip(others, decoded, strict=True)
-            ],
-            effect,
-        ),
+        runtimes=_gated(measured, effect),
     )
     write_whole(Path(generation) / PARITY_FILE, encode(parity))
     parity.require()
@@ -256,7 +263,10 @@ def _compare(
     divergences: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     transfer = Transfer()
     for ours, own in zip(answers, decoded or repeat(None), strict=False):
-        if not ours.tokens:
+        if not ours.tokens:  # no position to compare; a runtime's own answer must be as empty
+            if own is not None:
+                prefixes.append(0)
+                agreed.append(not own.token_ids)
             continue
         with_, without = (_rows(other, ours.prompt, ours.tokens, name) for name in (adapter, None))
         choices = with_.argmax(axis=1)

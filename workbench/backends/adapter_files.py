@@ -10,6 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from workbench.errors import AdapterError, SettingsError
 
@@ -37,6 +40,25 @@ def adapter_file(path: Path, form: str) -> Path:
         f"{path} holds no adapter in the form that this backend loads ({form})",
         "Make the generation's forms with adapters.create, or choose another backend",
     )
+
+
+def check_base(path: Path, model: str) -> None:
+    """Raise AdapterError if `path` is a generation of another base than `model` (fingerprint).
+
+    An adapter that is no generation doesn't say what it was trained on.
+    """
+    manifest = (path if path.is_dir() else path.parent) / "manifest.json"
+    try:
+        base = msgspec.json.decode(manifest.read_bytes(), type=dict[str, Any])["base"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError) as error:
+        raise AdapterError(f"{manifest} is damaged ({error})", "Make it again") from None
+    if base != model:
+        raise AdapterError(
+            f"The adapter {path} was trained on another base than the one loaded",
+            "Load the model that its manifest.json names, or train on this one",
+        )
 
 
 def fingerprint_of(adapter: Path) -> str:

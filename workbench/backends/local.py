@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.backends.adapter_files import adapter_file, fingerprint_of
+from workbench.backends.adapter_files import adapter_file, check_base, fingerprint_of
 from workbench.backends.answer import Answer, Request
 from workbench.backends.constraint import Constraint, Grammars
 from workbench.backends.contract import Engine
@@ -284,8 +284,10 @@ class LocalBackend:
         """Load an adapter file, a peft folder, or the right form of a generation folder.
 
         Loading the same weights again under their name does nothing.
-        Raises AdapterError when it is missing, of another form, or the name is taken.
+        Raises AdapterError when it is missing, of another form or another base, or
+        the name is taken.
         """
+        check_base(Path(path), self.model)
         file = adapter_file(Path(path), self.engine.adapter_form)
         fingerprint = fingerprint_of(file)
         with self._lock:

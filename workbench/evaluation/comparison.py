@@ -93,8 +93,9 @@ def judge_from(ratings: Iterable[Rating]) -> Judge:
         found = given.get(candidate_set.id, [])
         if len(found) != 1:
             raise InputError(
-                f"Candidate set {candidate_set.id} has {len(found)} ratings, not one",
-                "Rate every set once, and give the ratings of one rater at a time",
+                f"The answers to prompt {candidate_set.prompt.id} have {len(found)} judgements, "
+                "not one",
+                "Judge every prompt once, and give the judgements of one rater at a time",
             )
         return found[0]
 

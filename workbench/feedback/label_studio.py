@@ -16,7 +16,7 @@ import msgspec
 
 from workbench.errors import InputError
 from workbench.feedback.presentation import Item, items
-from workbench.journal import write_atomically
+from workbench.journal import write_whole
 from workbench.records import CandidateSet, Completion, Message, content_id
 
 VERDICTS: tuple[str, ...] = ("A", "B", "tie", "both bad")
@@ -84,12 +84,7 @@ def export_tasks(candidate_sets: Sequence[CandidateSet], path: Path | str, *, se
     ]
     _validate(tasks)
     text = msgspec.json.format(msgspec.json.encode(tasks), indent=1)
-    try:
-        write_atomically(path, lambda partial: _write(partial, text))
-    except OSError as error:
-        raise InputError(
-            f"{path} can't be written ({error.strerror})", "Choose a folder that can be written"
-        ) from error
+    write_whole(path, text)
     return len(tasks)
 
 
@@ -113,10 +108,6 @@ def _conversation(messages: Sequence[Message]) -> str:
 def _answer(completion: Completion) -> str:
     calls = "".join(f"\n\n{call.name} {call.arguments}" for call in completion.tool_calls)
     return completion.text + calls
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _validate(tasks: Sequence[Any]) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.errors import ModelError
-from workbench.journal import write_atomically
+from workbench.errors import InputError, ModelError
+from workbench.journal import write_whole
 
 _REMEMBER_FROM = 1 << 20  # bytes; smaller files are quicker hashed than looked up
 
@@ -74,9 +74,5 @@ def _recall(memory: Path) -> _Entry | None:
 
 def _remember(memory: Path, entry: _Entry) -> None:
     """Best effort: a home that can't be written only costs the time of hashing again."""
-
-    def write(partial: Path) -> None:
-        partial.write_bytes(msgspec.json.encode(entry))
-
-    with contextlib.suppress(OSError):
-        write_atomically(memory, write)
+    with contextlib.suppress(InputError):
+        write_whole(memory, msgspec.json.encode(entry))

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from workbench.adapters.files import sync, write_whole
+from workbench.adapters.files import sync
 from workbench.errors import InputError
+from workbench.journal import write_whole
 from workbench.records import encode
 from workbench.training.options import Training, TrainingOptions
 
