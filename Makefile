@@ -24,7 +24,7 @@ test: $(STAMP) browser  ## every test: pytest, with the notebooks under nbval
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(STAMP)  ## the tests that need seconds
-	@$(BIN)/python -m pytest tests -m "not slow and not browser" $(ARGS)
+	@$(BIN)/python -m pytest tests -m "not slow and not browser" -n 2 --dist loadfile $(ARGS)
 
 lab: $(STAMP)    ## JupyterLab on notebooks/
 	@$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -69,18 +69,21 @@ def test_steps_run_in_order_and_print_what_they_do(project: Settings) -> None:
     assert (project.reports / "first" / "two.html").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_environment_as_it_was(project: Settings) -> None:
     before = dict(os.environ)
     _run(project, name="first")
     assert dict(os.environ) == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_repeated_under_its_name(project: Settings) -> None:
     _run(project, name="first")
     assert "done before" in _run(project, name="first")
     assert (project.root / "log").read_text().count("one") == 1
 
 
+@pytest.mark.slow
 def test_an_edited_notebook_and_all_after_it_run_again(project: Settings) -> None:
     _run(project, name="first")
     source = project.notebooks / "one.ipynb"
@@ -94,6 +97,7 @@ def test_an_edited_notebook_and_all_after_it_run_again(project: Settings) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_another_parameter_begins_another_run(project: Settings) -> None:
     _run(project, parameters={"n": 1})
     time.sleep(1.1)  # names of runs have a resolution of a second
@@ -119,6 +123,7 @@ def test_what_papermill_accepts_silently_is_refused(
     assert not (project.root / "log").exists()
 
 
+@pytest.mark.slow
 def test_a_whole_number_serves_as_a_float(project: Settings) -> None:
     _run(project, name="whole", parameters={"scale": 2})
 
@@ -137,6 +142,7 @@ def test_a_failing_notebook_says_why_and_keeps_what_was_done(project: Settings) 
     assert state.finished is None
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues_at_its_step(project: Settings) -> None:
     marker = project.root / "go"
     _notebook(
@@ -173,6 +179,7 @@ def test_a_run_file_that_is_broken_is_named(tmp_path: Path) -> None:
         runs.load(tmp_path)
 
 
+@pytest.mark.slow
 def test_numbers_may_be_given_as_text(project: Settings) -> None:
     _run(project, parameters={"n": "3", "scale": "1e-3"}, name="text")
     assert runs.load(project.reports / "text").parameters["scale"] == 1e-3
@@ -180,6 +187,7 @@ def test_numbers_may_be_given_as_text(project: Settings) -> None:
         _run(project, parameters={"n": "3.5"})
 
 
+@pytest.mark.slow
 def test_another_runtime_is_another_run(project: Settings) -> None:
     source = project.notebooks / "two.ipynb"
     whole = source.read_text()
@@ -193,6 +201,7 @@ def test_another_runtime_is_another_run(project: Settings) -> None:
     assert len(list(project.reports.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_is_redone_does_not_look_finished(project: Settings) -> None:
     _run(project, name="again")
     _notebook(project.notebooks, "two", 'run_name: str = ""  # run', "1 / 0")
@@ -204,7 +213,7 @@ def test_a_run_that_is_redone_does_not_look_finished(project: Settings) -> None:
 
 
 def test_a_run_has_one_process(project: Settings) -> None:
-    _run(project, name="first")
+    (project.reports / "first").mkdir(parents=True)
     with (
         FileLock(project.reports / "first" / ".lock"),
         pytest.raises(RunError, match="going on in another process"),
@@ -212,6 +221,7 @@ def test_a_run_has_one_process(project: Settings) -> None:
         _run(project, name="first")
 
 
+@pytest.mark.slow
 def test_a_broken_run_does_not_hinder_others(project: Settings) -> None:
     broken = project.reports / "20260101-000000"
     broken.mkdir(parents=True)
@@ -221,12 +231,14 @@ def test_a_broken_run_does_not_hinder_others(project: Settings) -> None:
         _run(project, name=broken.name)
 
 
+@pytest.mark.slow
 def test_a_step_keeps_every_parameter_it_had(project: Settings) -> None:
     _run(project, name="first", parameters={"n": 5})
     [one, _] = runs.load(project.reports / "first").steps
     assert one.parameters == {"run_name": "first", "n": 5, "scale": 1.0}
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_one_line(project: Settings) -> None:
     _notebook(
         project.notebooks, "two", 'run_name: str = ""  # run', "import os; os.kill(os.getpid(), 9)"

@@ -14,6 +14,8 @@ from workbench.knowledge import Embedder, Store, embeddings, read_documents
 from workbench.settings import Settings
 from workbench.tracing import Tracer, read
 
+pytestmark = pytest.mark.slow  # loads MiniLM
+
 HANDBOOK = Path(__file__).resolve().parents[2] / "datasets" / "knowledge" / "handbook"
 
 QUESTIONS = [
