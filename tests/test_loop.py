@@ -1,17 +1,21 @@
-"""The loop's own notebooks, killed in the middle, go on and end with the same data."""
+"""The loop's own notebooks: killed they end with the same data, and a mistake is one line."""
 
 from __future__ import annotations
 
+import io
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from workbench import journal
+from workbench import journal, models, runs
+from workbench.errors import RunError
 from workbench.records import CandidateSet, Rating
+from workbench.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """
@@ -28,7 +32,7 @@ runs.run(Settings.load(), sizes, name=sys.argv[1], steps=steps)
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what the notebooks read."""
-    for name in ("notebooks", "datasets/prompts", "datasets/knowledge"):
+    for name in ("notebooks", "datasets/prompts", "datasets/knowledge", "datasets/samples"):
         shutil.copytree(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -73,3 +77,64 @@ def test_a_run_killed_among_its_candidates_ends_with_the_same_data(project: Path
     [whole], [killed] = (list(preferences.glob(f"{n}/*/train.jsonl")) for n in ("whole", "killed"))
     assert whole.parent.name == killed.parent.name
     assert whole.read_bytes() == killed.read_bytes()
+
+
+def _truncated_model(
+    project: Path, monkeypatch: pytest.MonkeyPatch, embedded: models.Model
+) -> None:
+    data = embedded.path.read_bytes()
+    (project / "cut.gguf").write_bytes(data[: len(data) // 2])
+    monkeypatch.setenv("MODEL_PATH", "cut.gguf")
+
+
+def _missing_model(project: Path, monkeypatch: pytest.MonkeyPatch, embedded: models.Model) -> None:
+    monkeypatch.setenv("MODEL_PATH", "missing.gguf")
+
+
+def _foreign_adapter(
+    project: Path, monkeypatch: pytest.MonkeyPatch, embedded: models.Model
+) -> None:
+    [generation] = (project / "datasets" / "samples" / "adapter").iterdir()
+    manifest = generation / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(embedded.fingerprint, "0" * 64))
+    monkeypatch.setenv("LORA_PATHS", "datasets/samples/adapter/*")
+
+
+def _malformed_line(project: Path, monkeypatch: pytest.MonkeyPatch, embedded: models.Model) -> None:
+    file = project / "datasets" / "prompts" / "english.jsonl"
+    first, *rest = file.read_text().splitlines()
+    file.write_text("\n".join([first, "{not JSON", *rest]))
+
+
+def _no_place_to_write(
+    project: Path, monkeypatch: pytest.MonkeyPatch, embedded: models.Model
+) -> None:
+    # A file where a folder should be: unlike its mode, that stops root as well.
+    (project / "datasets" / "traces").write_text("")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mistake", "step", "said"),
+    [
+        (_missing_model, "00-environment", "There is no model at .*missing.gguf. Set MODEL_PATH"),
+        (_truncated_model, "00-environment", "cut.gguf"),
+        (_foreign_adapter, "01-compare-backends", "another base than the one loaded. Load the"),
+        (_malformed_line, "02-candidates", "english.jsonl, line 2 is not a Prompt.*Mend or remove"),
+        (_no_place_to_write, "02-candidates", "can't be written .*allow writing there"),
+    ],
+)
+def test_a_mistake_ends_a_run_in_one_line(
+    mistake: Callable[[Path, pytest.MonkeyPatch, models.Model], None],
+    step: str,
+    said: str,
+    project: Path,
+    embedded: models.Model,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mistake(project, monkeypatch, embedded)
+    settings = Settings.load(root=project)
+    with pytest.raises(RunError, match=f"Step {step} failed: .*{said}") as raised:
+        runs.run(settings, steps=(step,), out=io.StringIO())
+    assert "\n" not in str(raised.value)
+    assert "the same command continues from this step" in str(raised.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench import prompts, report, runs
-from workbench.adapters.parity import Parity
+from workbench.adapters.parity import EQUAL_TOKENS, Parity
 from workbench.errors import InputError
 from workbench.evaluation import decision, plots
 from workbench.records import Comparison, Verdict
@@ -48,7 +48,7 @@ def write(session: Session, *, n_examples: int = 6) -> Path:
         headline=headline(session),
         conclusion=_detail(verdict),
         tiles=_tiles(verdict, training),
-        facts=_facts(session, verdict, training),
+        facts=_facts(session, verdict, training, parity),
         figures=_figures(verdict, comparisons, training, parity),
         exchanges=_exchanges(session, comparisons[:n_examples]),
         notebooks=_notebooks(session),
@@ -120,7 +120,7 @@ def _figures(
 
 
 def _facts(
-    session: Session, verdict: Verdict, training: Mapping[str, Any]
+    session: Session, verdict: Verdict, training: Mapping[str, Any], parity: Parity | None
 ) -> dict[str, list[tuple[str, str]]]:
     tables: dict[str, Mapping[str, Any]] = {
         "Verdict": {
@@ -134,7 +134,8 @@ def _facts(
         "Preference data": _recall(session, "dataset", dict[str, Any]) or {},
         "Training": {k: v for k, v in training.items() if k not in _NOT_FACTS},
         "Adapter": _recall(session, "adapter", dict[str, Any]) or {},
-        "Runtimes": _recall(session, "backends", dict[str, Any]) or {},
+        "The same adapter in every runtime": _agreement(parity),
+        "The bare runtimes": _recall(session, "backends", dict[str, Any]) or {},
         "Parameters": _parameters(session),
         "Settings": _settings(session),
         "Model and versions": _recall(session, "environment", dict[str, Any]) or {},
@@ -144,6 +145,18 @@ def _facts(
         for title, table in tables.items()
         if table
     }
+
+
+def _agreement(parity: Parity | None) -> dict[str, Any]:
+    """Each runtime beside the reference, in words."""
+    if parity is None:
+        return {}
+    rows = {
+        f"{runtime.backend} {runtime.precision}": f"KL {runtime.kl:.2g} nats per token, "
+        f"{EQUAL_TOKENS} equal tokens on {runtime.equal_share:.0%} of {parity.prompts} prompts"
+        for runtime in parity.runtimes
+    }
+    return {"reference": parity.reference, **rows}
 
 
 def _exchanges(session: Session, comparisons: list[Comparison]) -> list[report.Exchange]:
