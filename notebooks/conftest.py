@@ -21,6 +21,8 @@ _ROOTS = pytest.StashKey[dict[Path, Path]]()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    if item.path.suffix != ".ipynb":  # pytest asks every conftest about every test
+        return (yield)
     # Around all of a cell's test: the kernel starts in the set-up of its notebook's first cell.
     roots = item.config.stash.setdefault(_ROOTS, {})
     if item.path not in roots:

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from workbench import journal, models, runs
+from workbench import adapters, journal, models, runs
 from workbench.errors import RunError
-from workbench.records import CandidateSet, Rating
+from workbench.records import CandidateSet, Rating, Verdict
 from workbench.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,10 +24,19 @@ import sys
 from workbench import runs
 from workbench.settings import Settings
 
-sizes = {"n_prompts": 6, "n_candidates": 3, "max_tokens": 16, "n_grounded": 1}
-steps = ("02-candidates", "03-rank", "04-preferences")
+sizes = {"n_prompts": 8, "n_candidates": 3}
+if sys.argv[3] == "9":
+    sizes |= {"n_parity_prompts": 2, "n_heldout": 4, "batch_size": 2, "learning_rate": 3e-4}
+steps = runs.STEPS[int(sys.argv[2]):int(sys.argv[3])]
 runs.run(Settings.load(), sizes, name=sys.argv[1], steps=steps)
 """
+# Where the run is killed: a step of the loop, and a line that it prints on its way.
+KILLS = (
+    "2 of 8 prompts answered",
+    "[training] step 2/",
+    "answered 2 prompts",
+    "2 of 4 answered by the adapter",
+)
 
 
 @pytest.fixture
@@ -34,13 +44,18 @@ def project(tmp_path: Path) -> Path:
     """A copy of what the notebooks read."""
     for name in ("notebooks", "datasets/prompts", "datasets/knowledge", "datasets/samples"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "constraints.txt", tmp_path)
     return tmp_path
 
 
-def _run(project: Path, name: str, kill_at: str | None = None) -> str:
-    """What the run printed; with `kill_at`, until a line that holds it."""
+def _run(project: Path, name: str, steps: tuple[int, int], kill_at: str | None = None) -> None:
+    """A run in a process of its own; killed at the first line that holds `kill_at`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, name], cwd=project, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, name, *map(str, steps)],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     printed = ""
@@ -50,33 +65,40 @@ def _run(project: Path, name: str, kill_at: str | None = None) -> str:
             process.send_signal(signal.SIGKILL)
             break
     process.stdout.close()
-    process.wait(timeout=60)
-    return printed
+    status = process.wait(timeout=60)
+    assert status == (-signal.SIGKILL if kill_at else 0), printed
 
 
 @pytest.mark.slow
-def test_a_run_killed_among_its_candidates_ends_with_the_same_data(project: Path) -> None:
-    _run(project, "whole")
-    _run(project, "killed", kill_at="2 of 6 prompts answered")
-    sets = project / "datasets" / "traces"
-    kept = len(journal.read(sets / "killed" / "candidates.jsonl", CandidateSet))
-    assert 2 <= kept < 6
-    assert "[3/3] 04-preferences: " in _run(project, "killed")
+def test_a_loop_killed_in_its_steps_ends_with_the_same_data(project: Path) -> None:
+    _run(project, "whole", (2, 5))
+    for line in KILLS:
+        _run(project, "killed", (0, 9), kill_at=line)
+    _run(project, "killed", (0, 9))
 
+    traces, ratings = project / "datasets" / "traces", project / "datasets" / "ratings"
     answers = [
         [(s.id, [c.text for c in s.completions]) for s in journal.read(file, CandidateSet)]
-        for file in (sets / "whole" / "candidates.jsonl", sets / "killed" / "candidates.jsonl")
+        for file in (traces / "whole/candidates.jsonl", traces / "killed/candidates.jsonl")
     ]
+    assert len(answers[0]) == 8
     assert answers[0] == answers[1]
-    ratings = [
-        [(r.id, r.ranking) for r in journal.read(project / "datasets/ratings" / name, Rating)]
+    judgements = [
+        [(r.id, r.ranking) for r in journal.read(ratings / name, Rating)]
         for name in ("whole.jsonl", "killed.jsonl")
     ]
-    assert ratings[0] == ratings[1]
+    assert judgements[0] == judgements[1]
     preferences = project / "datasets" / "preferences"
     [whole], [killed] = (list(preferences.glob(f"{n}/*/train.jsonl")) for n in ("whole", "killed"))
     assert whole.parent.name == killed.parent.name
     assert whole.read_bytes() == killed.read_bytes()
+
+    report = project / "reports" / "killed"
+    verdict = msgspec.json.decode((report / "results" / "verdict.json").read_bytes(), type=Verdict)
+    assert verdict.n == 4
+    assert (report / "index.html").is_file()
+    [generation] = (project / "adapters" / "killed").glob("0*")
+    assert "ratings" in adapters.verify(generation, project, Settings.load(root=project).home)
 
 
 def _truncated_model(

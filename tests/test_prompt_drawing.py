@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from workbench.errors import InputError
 from workbench.journal import Journal
-from workbench.prompts import draw, load, unseen
+from workbench.prompts import draw, load
 from workbench.records import Message, Prompt
 
 
@@ -50,19 +50,6 @@ def test_asking_for_none_is_refused(n: int) -> None:
     prompts = [_prompt("1", "a"), _prompt("2", "b")]
     with pytest.raises(InputError, match="at least one"):
         draw(prompts, n, seed=0)
-    with pytest.raises(InputError, match="at least one"):
-        unseen(prompts, ["a"], n, seed=0)
-
-
-def test_unseen_prompts_are_of_other_topics() -> None:
-    prompts = [_prompt(str(i), f"t{i % 4}") for i in range(40)]
-    asked = unseen(prompts, ["t0", "t1"], 12, seed=1)
-    assert len({p.id for p in asked}) == 12
-    assert {p.topic for p in asked} == {"t2", "t3"}
-    assert asked == unseen(prompts, ["t0", "t1"], 12, seed=1)
-    assert len(unseen(prompts, ["t0"], 99, seed=1)) == 30
-    with pytest.raises(InputError, match="0 are of other topics"):
-        unseen(prompts, {p.topic for p in prompts}, 5, seed=0)
 
 
 def test_unknown_language_names_those_that_are_there(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from filelock import FileLock
 from nbformat.v4 import new_code_cell, new_notebook
 
 from workbench import runs
-from workbench.errors import InputError, RunError
+from workbench.errors import InputError, RunError, SettingsError
 from workbench.settings import Settings
 
 
@@ -42,6 +42,8 @@ import os, sys
 from pathlib import Path
 with open(Path(os.environ["WORKBENCH_ROOT"], "log"), "a") as log:
     log.write(f"NAME {run_name} {n}\\n")
+served = os.environ["RUNTIME_BACKEND"], os.environ["MODEL_PATH"]
+Path(os.environ["WORKBENCH_ROOT"], "served").write_text(" ".join(served))
 print("made", n, file=sys.stderr)
 """
     parameters = (
@@ -196,6 +198,7 @@ def test_another_runtime_is_another_run(project: Settings) -> None:
         _run(project)
     source.write_text(whole)
     _run(project.with_(runtime_backend="onnx"))
+    assert (project.root / "served").read_text() == "onnx embedded"
     assert len(list(project.reports.iterdir())) == 2
     _run(project)
     assert len(list(project.reports.iterdir())) == 2
@@ -229,6 +232,31 @@ def test_a_broken_run_does_not_hinder_others(project: Settings) -> None:
     _run(project)
     with pytest.raises(InputError, match="is not a run"):
         _run(project, name=broken.name)
+
+
+@pytest.mark.slow
+def test_prompts_that_changed_are_asked_again(project: Settings) -> None:
+    project.prompts.mkdir()
+    _run(project, name="first")
+    (project.prompts / "english.jsonl").write_text("another")
+    assert "done before" not in _run(project, name="first")
+
+
+@pytest.mark.slow
+def test_what_is_served_may_be_a_parameter(project: Settings) -> None:
+    parameters = 'run_name: str = ""\nn: int = 2\nruntime_backend: str = ""\nmodel_path: str = ""'
+    body = "import os; assert os.environ['RUNTIME_BACKEND'] == 'onnx' and not runtime_backend"
+    _notebook(project.notebooks, "one", parameters, body)
+    _run(project, name="first", parameters={"runtime_backend": "onnx"})
+    assert runs.load(project.reports / "first").settings["runtime_backend"] == "onnx"
+    with pytest.raises(SettingsError, match="RUNTIME_BACKEND is 'gpu'"):
+        _run(project, parameters={"runtime_backend": "gpu"})
+
+
+def test_the_demo_gives_parameters_that_exist() -> None:
+    notebooks = Path(__file__).resolve().parent.parent / "notebooks"
+    declared = [runs.declared_parameters(notebooks / f"{step}.ipynb") for step in runs.STEPS]
+    assert set(runs.DEMO) <= {name for own in declared for name in own}
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,21 @@ def test_the_example_parses_to_the_defaults(tmp_path: Path) -> None:
     bare = Settings.load({}, root=tmp_path)
     (tmp_path / ".env").write_text((ROOT / ".env.example").read_text())
     assert Settings.load({}, root=tmp_path) == bare
+
+
+def test_relative_paths_are_the_projects(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "mine.gguf").write_text("")
+    monkeypatch.chdir("/")
+    settings = Settings.load({"MODEL_PATH": "mine.gguf", "WORKBENCH_HOME": "cache"}, root=tmp_path)
+    assert settings.model_path == str(tmp_path / "mine.gguf")
+    assert settings.home == tmp_path / "cache"
+    assert settings.with_(model_path="Qwen/Qwen3-8B").model_path == "Qwen/Qwen3-8B"
+
+
+def test_other_processes_get_the_same_settings(tmp_path: Path) -> None:
+    given = {"N_CTX": "512", "USE_MMAP": "no", "LORA_PATHS": "a/*,b", "ONNX_PRECISION": "int4"}
+    settings = Settings.load({**given, "LANGFUSE_SECRET_KEY": "sk-very-secret"}, root=tmp_path)
+    handed_on = settings.environment
+    assert "very-secret" not in str(handed_on)
+    (tmp_path / ".env").write_text("ONNX_PROVIDER=cuda\nN_CTX=1\n")
+    assert Settings.load(handed_on) == replace(settings, langfuse_secret_key="")

@@ -54,18 +54,3 @@ def draw(prompts: Sequence[Prompt], n: int, *, seed: int) -> tuple[list[Prompt],
             "Ask for fewer, so that topics are left to judge by, or add prompts",
         )
     return drawn[:n], held_out
-
-
-def unseen(prompts: Sequence[Prompt], topics: Iterable[str], n: int, *, seed: int) -> list[Prompt]:
-    """Up to n prompts, drawn by seed, of topics other than `topics`.
-
-    Raises InputError when there is none.
-    """
-    seen = set(topics)
-    left = [prompt for prompt in prompts if prompt.topic not in seen]
-    if n < 1 or not left:
-        raise InputError(
-            f"{n} unseen prompts asked for, and {len(left)} are of other topics than the dataset's",
-            "Ask for at least one, or add prompts of new topics",
-        )
-    return random.Random(seed).sample(left, min(n, len(left)))

@@ -2,9 +2,9 @@
 
 A run is a folder reports/NAME/ with run.json, the executed notebooks and their
 HTML. A step counts as done when its notebook was executed to the end with the
-same source and the same parameters; anything else is executed again, and every
-step after it. Inside a step, the journals and checkpoints of the rooms carry on
-where they stopped. This module knows nothing about what the notebooks do.
+same source, parameters, settings, package, prompts and documents; anything else is
+executed again, and every step after it. Inside a step, the journals and checkpoints
+of the rooms carry on where they stopped. This module knows nothing about what the notebooks do.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import __version__, html
+from workbench.adapters.files import sha256_code, sha256_folder
 from workbench.errors import InputError, RunError
 from workbench.journal import write_whole
 from workbench.records import content_id, decode, encode
@@ -57,6 +58,9 @@ DEMO: Mapping[str, Any] = {
 """Sizes of `workbench run` on two cores; the notebooks' own defaults are smaller still."""
 
 
+SERVED = ("model_path", "runtime_backend")
+"""Parameters of notebooks that are settings: a run takes them as settings."""
+
 _NAME = re.compile(r"(?!notebook$)[A-Za-z0-9][A-Za-z0-9._-]*")
 """Names of runs: of folders on any system, and not the one of notebooks opened by hand."""
 
@@ -65,7 +69,8 @@ _NAME = re.compile(r"(?!notebook$)[A-Za-z0-9][A-Za-z0-9._-]*")
 class StepDone:
     """A notebook that was executed to its end, with all its parameters.
 
-    `key` hashes its source, the parameters and the settings.
+    `key` hashes its source, the parameters, the settings, the package, and the
+    prompts and documents.
     """
 
     notebook: str
@@ -114,6 +119,7 @@ def run(
     declared = {step: declared_parameters(settings.notebooks / f"{step}.ipynb") for step in steps}
     given = {**DEMO, **_typed(parameters or {}, declared)}
     check_parameters(given, declared, required=parameters or {})
+    settings = settings.with_(**{n: v for n in SERVED if (v := given.pop(n, ""))})
     state = _begin(settings, given, name)
     with _alone(settings.reports / state.name):
         return _run(settings, state, declared, out)
@@ -128,6 +134,8 @@ def _run(
     """The steps of a run that has begun, from the first that isn't done."""
     folder = settings.reports / state.name
     done = {step.notebook: step for step in state.steps}
+    read = (sha256_folder(settings.prompts), sha256_folder(settings.datasets / "knowledge"))
+    inputs = (*read, sha256_code(), state.settings)
     print(f"Run {state.name}: {len(declared)} steps, reports/{state.name}/", file=out, flush=True)
 
     kept: list[StepDone] = []
@@ -137,7 +145,7 @@ def _run(
         parameters["run_name"] = state.name
         source = settings.notebooks / f"{step}.ipynb"
         source_sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-        key = content_id(source_sha256, parameters, state.settings)
+        key = content_id(source_sha256, parameters, *inputs)
         head = f"[{number}/{len(declared)}] {step}"
         unbroken = unbroken and step in done and done[step].key == key
         if unbroken:
@@ -252,7 +260,7 @@ def _begin(settings: Settings, parameters: dict[str, Any], name: str | None) -> 
     try:
         reports.mkdir(parents=True, exist_ok=True)
         if name is None:
-            for state in _unnamed(reports):
+            for state in _named_by_time(reports):
                 same = state.parameters == parameters and state.settings == serving
                 if state.finished is None and same:
                     return state
@@ -268,11 +276,12 @@ def _begin(settings: Settings, parameters: dict[str, Any], name: str | None) -> 
         ) from error
 
 
-def _unnamed(reports: Path) -> Iterator[Run]:
+def _named_by_time(reports: Path) -> Iterator[Run]:
     """The runs that were named by their time, the newest first; broken ones are left out."""
-    for folder in sorted(reports.glob("[0-9]*-[0-9]*"), reverse=True):
-        with suppress(InputError):
-            yield load(folder)
+    for folder in sorted(reports.iterdir(), reverse=True):
+        if re.fullmatch(r"\d{8}-\d{6}", folder.name):
+            with suppress(InputError):
+                yield load(folder)
 
 
 @contextmanager
@@ -306,7 +315,7 @@ def _execute(
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        with _environment(WORKBENCH_ROOT=str(settings.root), PYDEVD_DISABLE_FILE_VALIDATION="1"):
+        with _environment(**settings.environment, PYDEVD_DISABLE_FILE_VALIDATION="1"):
             papermill.execute_notebook(
                 source,
                 target,

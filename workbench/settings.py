@@ -67,6 +67,22 @@ class Settings:
         }
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The variables that give these settings again, without secrets: for other processes."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        names = {"root": _ROOT_VARIABLE, "home": _HOME_VARIABLE}
+        return {
+            names.get(name, name.upper()): _text(value)
+            for name, value in given.items()
+            if not name.startswith("langfuse_")
+        }
+
+    @property
+    def onnx_served(self) -> OnnxPrecision:
+        """`onnx_precision`, or the one that suits the provider."""
+        return self.onnx_precision or ("fp16" if self.onnx_provider == "cuda" else "int8")
+
+    @property
     def threads(self) -> int:
         """Threads to compute with: `n_threads`, or the cores this process may use."""
         return self.n_threads or len(os.sched_getaffinity(0))
@@ -190,6 +206,13 @@ def _parse(name: str, text: str) -> Any:
         raise SettingsError(
             f"{name.upper()} is {text!r}", f"Set it to {error} (in the environment or in .env)"
         ) from None
+
+
+def _text(value: Any) -> str:
+    """What `_parse` reads as `value`; empty for None, which is every such setting's default."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)
 
 
 def _number(kind: type, text: str, least: int) -> int | float:

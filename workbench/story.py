@@ -37,8 +37,10 @@ def headline(session: Session) -> str:
 def write(session: Session, *, n_examples: int = 6) -> Path:
     """Write the index page and return its path.
 
-    Raises InputError when the run has no verdict yet.
+    Raises InputError when the run has no verdict yet, and when its steps speak of
+    different adapters, as they do when an early notebook was run again alone.
     """
+    _need_one_story(session)
     verdict = session.recall("verdict", Verdict)
     comparisons = session.recall("comparisons", list[Comparison])
     training = _recall(session, "training", dict[str, Any]) or {}
@@ -54,6 +56,25 @@ def write(session: Session, *, n_examples: int = 6) -> Path:
         notebooks=_notebooks(session),
     )
     return report.write(page, session.folder / "index.html")
+
+
+_LINKS = (
+    ("The training is of dataset", "training", "dataset", "dataset", "version", "05, 06 and 07"),
+    ("The adapter is of training", "adapter", "training", "training", "training", "06 and 07"),
+    ("The verdict is of adapter", "judged", "generation", "adapter", "generation", "07"),
+)
+"""In words, and as results: what a later one names must be the earlier one; else run again."""
+
+
+def _need_one_story(session: Session) -> None:
+    for claim, result, name, other, own_name, again in _LINKS:
+        later = _recall(session, result, dict[str, Any])
+        earlier = _recall(session, other, dict[str, Any])
+        if later and earlier and later[name] != earlier[own_name]:
+            raise InputError(
+                f"{claim} {later[name]}, and the last is {earlier[own_name]}",
+                f"Run notebook {again} again",
+            )
 
 
 def _tiles(verdict: Verdict, training: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -153,7 +174,8 @@ def _agreement(parity: Parity | None) -> dict[str, Any]:
         return {}
     rows = {
         f"{runtime.backend} {runtime.precision}": f"KL {runtime.kl:.2g} nats per token, "
-        f"{EQUAL_TOKENS} equal tokens on {runtime.equal_share:.0%} of {parity.prompts} prompts"
+        f"{EQUAL_TOKENS} equal tokens, or all of a shorter answer, on "
+        f"{runtime.equal_share:.0%} of {parity.prompts} prompts"
         for runtime in parity.runtimes
     }
     return {"reference": parity.reference, **rows}

@@ -57,7 +57,6 @@ def all_figures(tmp_path):
     return {
         "outcomes": plots.outcomes(verdict(some)),
         "lengths": plots.lengths(some),
-        "differences": plots.differences(some),
         "losses": plots.losses([(i, 0.7 * 0.95**i + 0.02 * (i % 3)) for i in range(1, 31)]),
         "divergences": plots.divergences([("fp32", 0.0), ("Q4_1", 3e-5), ("int8", 0.009)]),
         "dataset": preferences.plot(dataset(tmp_path)),
@@ -108,20 +107,11 @@ def test_bars_show_every_outcome_and_no_other():
     assert widths == pytest.approx(expected)
 
 
-def test_the_histogram_counts_every_prompt_and_centres_on_no_difference():
-    [axes] = plots.differences(comparisons()).axes
-    heights = sum(patch.get_height() for patch in axes.patches)
-    edges = {round(patch.get_x(), 6) for patch in axes.patches}
-    assert heights == 40
-    assert -0.5 * axes.patches[0].get_width() in edges
-
-
 def test_figures_take_whatever_a_small_run_gives(tmp_path):
     one = comparisons(1)
     for figure in (
         plots.outcomes(verdict(one)),
         plots.lengths(one),
-        plots.differences(one),
         plots.losses([(1, 0.69)]),
         plots.divergences([("fp32", 0.0)]),
         preferences.plot(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import InputError
-from workbench.evaluation import Tally, interval, length_controlled, required_n, sign_test
+from workbench.evaluation import Tally, interval, length_controlled, required_n
 
 COUNT = st.integers(0, 60)
 TALLIES = st.builds(Tally, COUNT, COUNT, COUNT).filter(lambda tally: tally.n > 0)
@@ -58,12 +58,6 @@ def test_the_interval_covers_the_true_rate_about_as_often_as_it_says(n, wins, lo
         covered += low <= truth <= high
     # Counts are whole, so that coverage jumps around 95 %; the simulation's own error is 0.35 %.
     assert 0.93 < covered / len(draws) < 0.975
-
-
-def test_sign_test_is_exact():
-    assert sign_test(Tally(5, 0, 3)) == pytest.approx(2 / 32)
-    assert sign_test(Tally(26, 10, 0)) == pytest.approx(0.0113, abs=5e-5)
-    assert sign_test(Tally(4, 4, 0)) == sign_test(Tally(0, 0, 9)) == 1.0
 
 
 @pytest.mark.parametrize(("rate", "ties"), [(0.6, 0.0), (0.3, 0.0), (0.65, 0.2)])

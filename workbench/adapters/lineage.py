@@ -71,18 +71,26 @@ def take(
     dataset: Path,
     token_ids: str,
     options: Mapping[str, Any],
+    trained_on: str = "",
     ratings: Iterable[Path] = (),
     traces: Iterable[Path] = (),
 ) -> Lineage:
-    """The lineage of an adapter trained just now.
+    """The lineage of an adapter that was trained.
 
         lineage.take(model, root=settings.root, home=settings.home, dataset=dataset.folder,
                      token_ids=training.token_ids_sha256,
                      options=dataclasses.asdict(training.options), ratings=[journal.path])
 
     `dataset` is the folder of a dataset version; `options` holds at least
-    `seed` and `max_length`. Raises InputError for a missing file.
+    `seed` and `max_length`. `trained_on` is the fingerprint of the base while it was
+    trained, where that is known. Raises InputError for a missing file, AdapterError
+    when the base is another one now.
     """
+    if trained_on not in ("", base.fingerprint):
+        raise AdapterError(
+            f"The adapter was trained on another base than {base.name}",
+            "Set back the model that it was trained on, or train again",
+        )
     return Lineage(
         base_source=base.source,
         base=base.fingerprint,

@@ -95,9 +95,7 @@ def _llama_cpp(settings: Settings, model: Model, precision: str | None) -> dict[
 
 
 def _onnx(settings: Settings, model: Model, precision: str | None) -> dict[str, Any]:
-    chosen = _one_of(precision, get_args(OnnxPrecision), "onnx") or settings.onnx_precision
-    if chosen is None:
-        chosen = "fp16" if settings.onnx_provider == "cuda" else "int8"
+    chosen = _one_of(precision, get_args(OnnxPrecision), "onnx") or settings.onnx_served
     folder = models.onnx(
         model,
         settings.home,

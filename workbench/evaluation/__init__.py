@@ -13,8 +13,8 @@ from workbench.evaluation.statistics import (
     interval,
     length_controlled,
     required_n,
-    sign_test,
 )
+from workbench.evaluation.unseen import held_out
 from workbench.evaluation.verdict import Decision, decision, judges, tally_of, verdict
 
 __all__ = [
@@ -24,13 +24,13 @@ __all__ = [
     "candidate_sets",
     "compare",
     "decision",
+    "held_out",
     "interval",
     "judge_from",
     "judges",
     "length_controlled",
     "plots",
     "required_n",
-    "sign_test",
     "tally_of",
     "verdict",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, median
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from workbench import style
@@ -29,7 +29,6 @@ _OUTCOMES = {
     "loss": ("base won", style.BASE, "^"),
 }
 _ROOM = 0.12
-_MOST_BINS = 31
 _LEAST_KL = 1e-9
 
 
@@ -86,43 +85,6 @@ def lengths(comparisons: Sequence[Comparison]) -> Figure:
         f"The adapter's answer is the shorter one on {shorter} of {len(pairs)} prompts",
         "On the grey line both answers are equally long.",
     )
-    return figure
-
-
-@style.styled
-def differences(comparisons: Sequence[Comparison]) -> Figure:
-    """Histogram of the difference in length on each prompt, adapter less base, by outcome."""
-    figure = style.figure(3.9)
-    axes = figure.subplots()
-    values = {
-        outcome: [a - b for b, a in word_lengths([c for c in comparisons if c.outcome == outcome])]
-        for outcome in _OUTCOMES
-    }
-    every = [value for some in values.values() for value in some]
-    reach = max(1, *(abs(value) for value in every))
-    width = math.ceil((2 * reach + 1) / _MOST_BINS)
-    side = math.ceil(reach / width)
-    axes.hist(
-        list(values.values()),
-        # Whole words in every bin, and one bin in the middle around no difference.
-        bins=[(i - 0.5) * width for i in range(-side, side + 2)],
-        stacked=True,
-        color=[colour for _, colour, _ in _OUTCOMES.values()],
-        label=[f"{label} ({len(values[o])})" for o, (label, _, _) in _OUTCOMES.items()],
-        edgecolor="white",
-        linewidth=0.6,
-    )
-    axes.axvline(0, color=style.MUTED, linewidth=1)
-    axes.grid(visible=False, axis="x")
-    style.whole_numbers(axes.yaxis)
-    axes.set_xlabel("adapter's answer less base's answer (words)")
-    axes.set_ylabel("prompts")
-    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
-    middle = median(every)
-    how = "as long as the base's"
-    if middle:
-        how = f"{abs(middle):g} words {'shorter' if middle < 0 else 'longer'}"
-    style.caption(figure, f"The adapter's answer is {how} on the median prompt")
     return figure
 
 

@@ -54,14 +54,6 @@ def interval(tally: Tally, confidence: float = 0.95) -> tuple[float, float]:
     return (1 + low) / 2, (1 + high) / 2
 
 
-def sign_test(tally: Tally) -> float:
-    """Two-sided p of "wins and losses are equally likely": exact, on decided prompts only."""
-    from scipy.stats import binomtest
-
-    decided = tally.wins + tally.losses
-    return float(binomtest(tally.wins, decided, 0.5).pvalue) if decided else 1.0
-
-
 def required_n(
     win_rate: float, *, ties: float = 0.0, confidence: float = 0.95, power: float = 0.8
 ) -> int:

@@ -6,7 +6,7 @@ dataset.file("train")     # .../demo/VERSION/train.jsonl
 """
 
 from workbench.preferences.audit import Audit, Pair, Share
-from workbench.preferences.dataset import Dataset, HashedFile, Manifest, load, versions, write
+from workbench.preferences.dataset import Dataset, HashedFile, Manifest, load, write
 from workbench.preferences.dedup import Deduplicated, Dropped, deduplicate
 from workbench.preferences.pairs import Strategy, build
 from workbench.preferences.plots import plot
@@ -31,7 +31,6 @@ __all__ = [
     "plot",
     "split",
     "standing",
-    "versions",
     "words",
     "write",
 ]

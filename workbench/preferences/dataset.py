@@ -187,13 +187,6 @@ def load(folder: Path | str) -> Dataset:
     return Dataset(folder, manifest, pairs)
 
 
-def versions(root: Path | str, name: str) -> list[Path]:
-    """Folders of all versions of a dataset, the one written last at the end."""
-    manifests = (Path(root) / name).glob("[!.]*/manifest.json")
-    by_age = sorted(manifests, key=lambda path: (path.stat().st_mtime_ns, path.parent.name))
-    return [path.parent for path in by_age]
-
-
 def _arranged(
     preferences: Sequence[Preference], fractions: Fractions, seed: int
 ) -> tuple[Pair, ...]:
