@@ -1,0 +1,52 @@
+"""The page tells one story: of one verdict, one adapter, one training, one dataset."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench import story
+from workbench.errors import InputError
+from workbench.session import Session
+from workbench.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """A notebook opened by hand, before which none was run."""
+    for name in ("samples", "prompts"):
+        shutil.copytree(ROOT / "datasets" / name, tmp_path / "datasets" / name)
+    return Session("08-report", "notebook", 0, Settings.load({}, root=tmp_path))
+
+
+def _change(session: Session, result: str, **changes: Any) -> None:
+    session.record(result, session.recall(result, dict[str, Any]) | changes)
+
+
+def test_the_samples_tell_one_story(session: Session) -> None:
+    page = story.write(session).read_text()
+    assert story.headline(session) in page
+    assert "The same adapter in every runtime" in page
+    assert "rule:short-first-sentence" in page
+
+
+@pytest.mark.parametrize(
+    ("result", "changes", "remedy"),
+    [
+        ("dataset", {"version": "0123"}, "Run notebook 05, 06 and 07 again"),
+        ("training", {"training": "0123"}, "Run notebook 06 and 07 again"),
+        ("adapter", {"generation": "notebook/0002-0123"}, "Run notebook 07 again"),
+    ],
+)
+def test_steps_that_speak_of_different_adapters_are_refused(
+    session: Session, result: str, changes: dict[str, Any], remedy: str
+) -> None:
+    _change(session, result, **changes)
+    with pytest.raises(InputError, match=remedy):
+        story.write(session)
+    assert not (session.folder / "index.html").exists()
