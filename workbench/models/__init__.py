@@ -18,11 +18,11 @@ from pathlib import Path
 
 from workbench.errors import ConversionError
 from workbench.models import fingerprint, forms
-from workbench.models.dimensions import Dimensions, dimensions
+from workbench.models.dimensions import Dimensions, dimensions, yarn
 from workbench.models.find import EMBEDDED, Model, find
 from workbench.models.hf_to_gguf import GgufPrecision
 from workbench.models.hf_to_onnx import OnnxRecord, Precision, Provider
-from workbench.models.rope import Yarn, yarn
+from workbench.models.rope import Yarn
 from workbench.models.text import Tokenizer
 
 __all__ = [

@@ -16,6 +16,10 @@ from workbench.models import gguf_header, gguf_rope
 from workbench.models.find import read_json
 from workbench.models.rope import Yarn
 
+# Qwen3's configuration states 40,960 positions, of which 8,192 are room for the answer: its
+# model card (https://huggingface.co/Qwen/Qwen3-8B) stretches from 32,768.
+_TRAINED_CONTEXT = {("qwen3", 40_960): 32_768}
+
 
 @dataclass(frozen=True)
 class Dimensions:
@@ -116,3 +120,26 @@ def _stated_yarn(rope: dict[str, Any], head_dim: int) -> Yarn | None:
         beta_fast=float(rope.get("beta_fast") or Yarn.beta_fast),
         beta_slow=float(rope.get("beta_slow") or Yarn.beta_slow),
     )
+
+
+def yarn(dimensions: Dimensions, factor: float) -> Yarn | None:
+    """The stretch to run a model with when the user asks for `factor`.
+
+    For 1 it is what the model's configuration states, usually None. Raises
+    ModelError below 1, and for a model that is stretched already in another way.
+    """
+    if factor < 1:
+        raise ModelError(
+            f"The rope scaling factor is {factor:g}, which is below 1",
+            "Set ROPE_SCALING_FACTOR to 1 (off) or more",
+        )
+    if factor == 1 or (dimensions.yarn and dimensions.yarn.factor == factor):
+        return dimensions.yarn
+    if dimensions.rope_type != "default":
+        raise ModelError(
+            f"The model's positions are stretched already ({dimensions.rope_type})",
+            "Set ROPE_SCALING_FACTOR to 1",
+        )
+    stated = dimensions.context
+    original = _TRAINED_CONTEXT.get((dimensions.architecture, stated), stated)
+    return Yarn(factor, original, dimensions.rope_theta, dimensions.head_dim)

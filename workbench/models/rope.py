@@ -9,16 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from workbench.errors import ModelError
-
-if TYPE_CHECKING:
-    from workbench.models.dimensions import Dimensions
-
-# Qwen3's configuration states 40,960 positions, of which 8,192 are room for the answer: its
-# model card (https://huggingface.co/Qwen/Qwen3-8B) stretches from 32,768.
-_TRAINED_CONTEXT = {("qwen3", 40_960): 32_768}
+from typing import Any
 
 _NEVER_ZERO = 1e-6
 
@@ -95,26 +86,3 @@ class Yarn:
     def _turns_at(self, index: float) -> float:
         power = self.theta ** (index / (self.head_dim / 2))
         return self.original_context / (2 * math.pi * power)
-
-
-def yarn(dimensions: Dimensions, factor: float) -> Yarn | None:
-    """The stretch to run a model with when the user asks for `factor`.
-
-    For 1 it is what the model's configuration states, usually None. Raises
-    ModelError below 1, and for a model that is stretched already in another way.
-    """
-    if factor < 1:
-        raise ModelError(
-            f"The rope scaling factor is {factor:g}, which is below 1",
-            "Set ROPE_SCALING_FACTOR to 1 (off) or more",
-        )
-    if factor == 1 or (dimensions.yarn and dimensions.yarn.factor == factor):
-        return dimensions.yarn
-    if dimensions.rope_type != "default":
-        raise ModelError(
-            f"The model's positions are stretched already ({dimensions.rope_type})",
-            "Set ROPE_SCALING_FACTOR to 1",
-        )
-    stated = dimensions.context
-    original = _TRAINED_CONTEXT.get((dimensions.architecture, stated), stated)
-    return Yarn(factor, original, dimensions.rope_theta, dimensions.head_dim)
