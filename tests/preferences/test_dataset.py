@@ -77,7 +77,7 @@ def test_reasoning_and_tool_calls_are_kept(tmp_path):
     function = {"name": "add", "arguments": '{"a": 1}'}
     assert row["prompt"][1]["tool_calls"] == [{"id": "1", "type": "function", "function": function}]
     assert row["prompt"][2] == {"role": "tool", "content": "2", "tool_call_id": "1"}
-    assert row["chosen"][0]["reasoning_content"] == "Adding."
+    assert row["chosen"] == [{"role": "assistant", "content": "<think>\nAdding.\n</think>\n\n2"}]
 
 
 def test_an_empty_side_has_no_file_and_says_so(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from examples import preference
 from safetensors.numpy import load_file
 
+from workbench import preferences
 from workbench.adapters.tokens import hash_pairs, read_pairs
 from workbench.errors import InputError, ModelError
 from workbench.models import Tokenizer
@@ -83,6 +86,40 @@ def test_the_trainer_saw_the_token_ids_that_the_runtimes_are_given(
         tokenizer.prompt_ids([Message(turn["role"], turn["content"]) for turn in row["prompt"]])
         for row in rows
     ]
+
+
+# As Qwen3's: thoughts are taken from the content, and none are written as empty ones.
+THINKING = """\
+{%- for m in messages %}
+    {%- if m.role == 'assistant' %}
+        {%- set parts = m.content.split('</think>') %}
+        {%- set before = parts[0] if parts | length > 1 else '' %}
+        {%- set thoughts = before.split('<think>')[-1].strip('\\n') %}
+        {{- '<|im_start|>assistant\\n<think>\\n' + thoughts + '\\n</think>\\n\\n' }}
+        {{- parts[-1].lstrip('\\n') + '<|im_end|>\\n' }}
+    {%- else %}
+        {{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}
+"""
+
+
+def test_thoughts_are_trained_on_as_the_runtimes_write_them(
+    tiny_qwen3: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "thinking"
+    shutil.copytree(tiny_qwen3, model)
+    (model / "chat_template.jinja").write_text(THINKING)
+    plain = preference("What is it?", "A fox.", "It is, I think, perhaps a fox.")
+    thought = replace(plain, chosen=replace(plain.chosen, reasoning="A dog? No."))
+    dataset = preferences.write([thought], "thinking", tmp_path, validation=0, test=0)
+    training = train(model, dataset, tmp_path / "run", replace(OPTIONS, epochs=1))
+    [pair] = read_pairs(dataset.file("train"), Tokenizer(model), OPTIONS.max_length)
+    assert training.token_ids_sha256 == hash_pairs([pair])
+    assert Tokenizer(model).decode(pair.chosen) == (
+        "<think>\nA dog? No.\n</think>\n\nA fox.<|im_end|>\n"
+    )
 
 
 def test_the_saved_adapter_is_the_one_that_was_trained(

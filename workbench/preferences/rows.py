@@ -32,10 +32,10 @@ def _turn(message: Message) -> dict[str, Any]:
 
 
 def _answer(completion: Completion) -> dict[str, Any]:
-    turn = _turn(Message("assistant", completion.text, completion.tool_calls))
-    if completion.reasoning:
-        turn["reasoning_content"] = completion.reasoning
-    return turn
+    # Inside the content, as the model wrote it: templates that know of thinking take it from
+    # there, others leave it, and whoever renders the row sees the same text.
+    thoughts = f"<think>\n{completion.reasoning}\n</think>\n\n" if completion.reasoning else ""
+    return _turn(Message("assistant", thoughts + completion.text, completion.tool_calls))
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
