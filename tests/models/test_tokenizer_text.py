@@ -35,7 +35,14 @@ CONVERSATIONS = (
 )
 
 
-@pytest.fixture(params=["embedded", "tiny_llama", "tiny_qwen2", "tiny_qwen3"])
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.slow),
+        "tiny_llama",
+        "tiny_qwen2",
+        "tiny_qwen3",
+    ]
+)
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     source = request.getfixturevalue(request.param)
     if isinstance(source, Path):

@@ -24,6 +24,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from workbench.tracing import read, sinks, spans
 
+pytestmark = pytest.mark.slow  # a process for each case
+
 PUBLIC, SECRET = "pk-lf-public", "sk-lf-very-secret"
 
 WORK = """
@@ -259,7 +261,6 @@ assert not heavy, heavy
     assert len(read(path)) == 10
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 300])
 def test_a_dead_server_costs_the_calls_nothing_and_the_journal_nothing(tmp_path, n):
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -272,7 +273,6 @@ def test_a_dead_server_costs_the_calls_nothing_and_the_journal_nothing(tmp_path,
     assert SECRET not in done.stderr
 
 
-@pytest.mark.slow
 def test_a_hanging_server_costs_the_calls_nothing_and_the_end_a_few_seconds(tmp_path, hanging):
     path = tmp_path / "spans.jsonl"
     done, seconds = work(path, hanging, n=700)

@@ -23,6 +23,8 @@ from workbench.preferences import Dataset
 from workbench.records import Message
 from workbench.training import Training, TrainingOptions, train
 
+pytestmark = pytest.mark.slow  # loads TRL
+
 OPTIONS = TrainingOptions(
     rank=4, alpha=8, learning_rate=5e-3, epochs=4, batch_size=3, max_length=256, save_every=3
 )
@@ -159,7 +161,6 @@ def test_progress_is_a_line_a_step_without_bars(
     assert all("loss" in line and "s left" in line for line in lines[1:])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kill_at", [3, 12])
 def test_a_killed_training_continues_and_ends_with_the_same_weights(
     trained: Training, tiny_llama: Path, pairs: Dataset, tmp_path: Path, kill_at: int
