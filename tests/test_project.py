@@ -65,7 +65,7 @@ def test_the_datasets_library_is_not_shadowed_by_our_folder() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not Path(result.stdout.strip()).is_relative_to(ROOT / "datasets")
-    for folder in ("datasets", "adapters", "reports"):
+    for folder in ("datasets", "adapters", "reports", "notebooks"):
         assert list((ROOT / folder).rglob("*.py")) == [], folder
 
 
