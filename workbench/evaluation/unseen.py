@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from workbench.errors import InputError
-from workbench.preferences.text import normalise, question_key
+from workbench.preferences.splits import connections
 from workbench.records import Prompt
 
 
@@ -21,20 +21,14 @@ def held_out(
 
     Raises InputError when there is none.
     """
-    tainted = {key for prompt in seen for key in _keys(prompt)}
+    tainted = {key for prompt in seen for key in connections(prompt)}
     left = list(prompts)
-    while reached := [prompt for prompt in left if not tainted.isdisjoint(_keys(prompt))]:
-        tainted.update(key for prompt in reached for key in _keys(prompt))
-        left = [prompt for prompt in left if tainted.isdisjoint(_keys(prompt))]
+    while reached := [prompt for prompt in left if not tainted.isdisjoint(connections(prompt))]:
+        tainted.update(key for prompt in reached for key in connections(prompt))
+        left = [prompt for prompt in left if tainted.isdisjoint(connections(prompt))]
     if n < 1 or not left:
         raise InputError(
             f"{n} unseen prompts asked for, and {len(left)} of {len(prompts)} are unseen",
             "Ask for at least one, or add prompts of new topics",
         )
     return random.Random(seed).sample(left, min(n, len(left)))
-
-
-def _keys(prompt: Prompt) -> set[tuple[str, str]]:
-    topic = normalise(prompt.topic).casefold()
-    question = ("question", question_key(prompt))
-    return {question, ("topic", topic)} if topic else {question}

@@ -51,17 +51,18 @@ def split(prompts: Sequence[Prompt], fractions: Fractions, *, seed: int = 0) -> 
     """
     parent: dict[_Key, _Key] = {}
     for prompt in prompts:
-        first, *others = _keys(prompt)
+        first, *others = connections(prompt)
         for key in others:
             _join(parent, first, key)
     # Tuples sort topics before questions: where there is a topic, it alone decides.
     speaker: dict[_Key, _Key] = {}
     for prompt in prompts:
-        for key in _keys(prompt):
+        for key in connections(prompt):
             root = _root(parent, key)
             speaker[root] = min(speaker.get(root, key), key)
     return tuple(
-        fractions.side(_draw(speaker[_root(parent, _keys(prompt)[0])], seed)) for prompt in prompts
+        fractions.side(_draw(speaker[_root(parent, connections(prompt)[0])], seed))
+        for prompt in prompts
     )
 
 
@@ -69,7 +70,8 @@ _Key = tuple[int, str]
 _TOPIC, _QUESTION = 0, 1
 
 
-def _keys(prompt: Prompt) -> tuple[_Key, ...]:
+def connections(prompt: Prompt) -> tuple[_Key, ...]:
+    """What connects a prompt with others: its topic, where it has one, then its question."""
     topic = normalise(prompt.topic).casefold()
     question = (_QUESTION, question_key(prompt))
     return ((_TOPIC, topic), question) if topic else (question,)
