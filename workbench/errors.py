@@ -10,6 +10,7 @@
         ParityError       runtimes disagree about an adapter
       MissingLibrary      an optional library is not installed
       RunError            a notebook of a run failed
+      ServerError         a server beside us refused, failed or can't be reached
 
 The command line prints `str(error)` in one line and exits with 2.
 """
@@ -64,3 +65,7 @@ class MissingLibrary(WorkbenchError):
 
 class RunError(WorkbenchError):
     """A notebook of a run failed; what was done before it is kept."""
+
+
+class ServerError(WorkbenchError):
+    """A server beside us (Langfuse, Label Studio) refused, failed or can't be reached."""

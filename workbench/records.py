@@ -17,7 +17,10 @@ import msgspec
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "cancelled"]
-RatingKind = Literal["pairwise", "ranking", "thumbs", "stars", "correction", "undo"]
+RatingKind = Literal[
+    "pairwise", "ranking", "thumbs", "stars", "correction", "comment", "skip", "undo"
+]
+Consent = Literal["", "given", "refused"]
 Split = Literal["train", "validation", "test"]
 
 R = TypeVar("R")
@@ -55,8 +58,23 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a prompt comes from, as far as that ties it to others or protects someone.
+
+    Prompts of one `session`, one `debate` or one of the source `documents` say
+    the same things and must stay on one side of a split. `consent` is what its
+    author said about training on it; "" when nobody asked.
+    """
+
+    session: str = ""
+    documents: tuple[str, ...] = ()
+    debate: str = ""
+    consent: Consent = ""
+
+
+@dataclass(frozen=True)
 class Prompt:
-    """A question from datasets/prompts/, with what a split must know of it.
+    """A question, with what a split must know of it.
 
     `topic` groups prompts that must stay on one side of a split; `language`
     is an ISO 639-1 code.
@@ -66,6 +84,7 @@ class Prompt:
     messages: tuple[Message, ...]
     topic: str
     language: str = "en"
+    origin: Origin = Origin()
 
 
 # --- generation -----------------------------------------------------------
@@ -184,15 +203,20 @@ class CandidateSet:
 
 @dataclass(frozen=True)
 class Rating:
-    """One judgement, as its rater saw it.
+    """One judgement, as its rater saw it, whichever door it came by.
 
-    `shown` is the order of completion ids on the screen, left to right.
+    `shown` is the order of completion ids on the screen, left to right, and
+    `traces` the trace of each ("" where there is none; empty: none has one).
     `ranking` holds groups from best to worst; ids in one group are tied.
     A tie between A and B is `(("a", "b"),)`; with `both_bad` neither is good.
     `value` is the number of a thumbs (0 or 1) or stars (1 to 5) rating of
-    `shown[0]`; `text` is the text of a correction. `undoes` names the rating
-    that an undo takes back. `rater` is `person:NAME`, `model:NAME` or
-    `rule:NAME`; `door` says where it was given. `at` is ISO 8601 in UTC.
+    `shown[0]`; `text` is that answer as it should have been (a correction).
+    `comment` goes with any kind, and alone is a rating of kind "comment". A
+    "skip" says that the rater would not judge. `undoes` names the rating that an
+    undo takes back. `repeats` names an earlier rating that this one asks again,
+    to measure the rater and not the answers. `rater` is `person:NAME`,
+    `model:NAME` or `rule:NAME`; `door` says where it was given. `confidence` is
+    1 to 5, `seconds` the time it took, `at` ISO 8601 in UTC.
     """
 
     id: str
@@ -209,6 +233,22 @@ class Rating:
     comment: str = ""
     seconds: float | None = None
     undoes: str | None = None
+    confidence: int | None = None
+    repeats: str | None = None
+    traces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """What came in and can't be used, and why; kept so that it can be mended.
+
+    `source` says where it came from (a server, a file and its line), `content` is
+    what came, as text.
+    """
+
+    source: str
+    reason: str
+    content: str
 
 
 @dataclass(frozen=True)
@@ -216,6 +256,7 @@ class Preference:
     """One pair for training: `chosen` was judged better than `rejected`.
 
     `ratings` are the ids of the judgements behind it, `raters` who gave them.
+    `weight`, above 0 and at most 1, is how far the raters agreed on it.
     """
 
     id: str
@@ -224,6 +265,7 @@ class Preference:
     rejected: Completion
     ratings: tuple[str, ...]
     raters: tuple[str, ...]
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)

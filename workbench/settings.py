@@ -22,6 +22,8 @@ Provider = Literal["cpu", "cuda"]
 
 _HOME_VARIABLE = "WORKBENCH_HOME"
 _ROOT_VARIABLE = "WORKBENCH_ROOT"
+_SERVERS = ("langfuse_", "label_studio_")
+"""Other processes read these from the environment and `.env` themselves."""
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -51,6 +53,9 @@ class Settings:
     langfuse_public_key: str = ""
     langfuse_secret_key: str = field(default="", repr=False)
     langfuse_base_url: str = ""
+    label_studio_url: str = ""
+    label_studio_api_key: str = field(default="", repr=False)
+    label_studio_database_url: str = field(default="", repr=False)
 
     @property
     def serving(self) -> dict[str, Any]:
@@ -74,7 +79,7 @@ class Settings:
         return {
             names.get(name, name.upper()): _text(value)
             for name, value in given.items()
-            if not name.startswith("langfuse_")
+            if not name.startswith(_SERVERS)
         }
 
     @property

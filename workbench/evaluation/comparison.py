@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from workbench.errors import InputError
-from workbench.preferences import standing
+from workbench.ratings import standing
 from workbench.records import (
     CandidateSet,
     Comparison,

@@ -11,7 +11,6 @@ from workbench.preferences.dedup import Deduplicated, Dropped, deduplicate
 from workbench.preferences.pairs import Strategy, build
 from workbench.preferences.plots import plot
 from workbench.preferences.splits import Fractions, split
-from workbench.preferences.standing import standing
 from workbench.preferences.text import words
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "load",
     "plot",
     "split",
-    "standing",
     "words",
     "write",
 ]

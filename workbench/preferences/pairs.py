@@ -14,8 +14,8 @@ from itertools import combinations
 from typing import Literal, get_args
 
 from workbench.errors import InputError
-from workbench.preferences.standing import standing, well_formed
 from workbench.preferences.text import answer_key
+from workbench.ratings import check, standing
 from workbench.records import (
     CandidateSet,
     Completion,
@@ -74,7 +74,7 @@ def build(
         )
     sets = _by_id(candidate_sets)
     by_set: dict[str, list[Rating]] = defaultdict(list)
-    for rating in standing(well_formed(ratings, sets, strict=strict)):
+    for rating in standing(_fitting(ratings, sets, strict)):
         by_set[rating.candidate_set].append(rating)
     return [
         preference
@@ -85,6 +85,21 @@ def build(
             *_corrected(candidate_set, by_set[id]),
         )
     ]
+
+
+def _fitting(
+    ratings: Sequence[Rating], sets: Mapping[str, CandidateSet], strict: bool
+) -> Sequence[Rating]:
+    checked = check(ratings, sets.values())
+    if strict and checked.aside:
+        first = checked.aside[0]
+        raise InputError(
+            f"{len(checked.aside)} of {len(ratings)} ratings can't be used; "
+            f"the first of them, {first.source}: {first.reason}",
+            "Give the candidate sets that the ratings belong to, "
+            f"or pass strict=False to go on with the other {len(checked.good)}",
+        )
+    return checked.good
 
 
 def _by_id(candidate_sets: Iterable[CandidateSet]) -> dict[str, CandidateSet]:
