@@ -16,6 +16,20 @@ from workbench.records import (
     content_id,
 )
 
+STRANGE_TEXTS = {
+    "Russian": "Свет рассеивается: синий — сильнее. «Ёлки», 7 °C, №\u00a05.",
+    "emoji": "👩🏽‍🚀 lands 🇺🇳; ☔️ + 🏳️‍🌈 = 😀",
+    "right to left": "السماء زرقاء (abc) — שמיים 123",
+    "combining": "e\u0301 q\u0307\u0323 Z͑ͫ̓ͪ̂ͫ̽͏̴̙ͅa̴͖l͞g̡o",
+    "control": "tab\tnull\x00bell\x07 nel\x85 separator\u2028end",
+    "line ends": "one\r\ntwo\rthree\n",
+    "200 kB": "слово word 言葉 " * 9_000,
+    "one long word": "x" * 200_000,
+    "blank": " \n\t ",
+    "empty": "",
+}
+"""Answers that every door, page and file must take as they are."""
+
 
 def prompt(text: str, *, topic: str = "", system: str = "", language: str = "en") -> Prompt:
     turns = (Message("system", system),) if system else ()
