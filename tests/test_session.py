@@ -100,3 +100,13 @@ def test_start_says_what_is_in_use(root: Path, monkeypatch, capsys) -> None:
     assert session.interactive
     assert session.settings.runtime_backend == "onnx"
     assert "run notebook | seed 7 | onnx | embedded" in printed
+
+
+def test_what_came_from_elsewhere_may_be_judged_beside_what_was_drawn(root: Path) -> None:
+    session = _session(root, "first")
+    _sets(session, "drawn")
+    session.record("draw", ["drawn"])
+    assert [s.id for s in session.judged_sets()] == ["drawn"]
+    pulled = examples.candidate_set("pulled", "Yes.", "No.")
+    Journal(session.pulled, CandidateSet).append(pulled)
+    assert [s.id for s in session.judged_sets()] == ["drawn", "pulled"]

@@ -74,6 +74,30 @@ class Session:
         """Judgements of base against adapter (Rating a line); nothing is trained on them."""
         return self.settings.datasets / "ratings" / f"{self.run}.verdict.jsonl"
 
+    @property
+    def aside(self) -> Path:
+        """What came in by any door and can't be used (SetAside a line)."""
+        return self.settings.datasets / "ratings" / f"{self.run}.aside.jsonl"
+
+    @property
+    def delivered(self) -> Path:
+        """Which ratings Langfuse has taken."""
+        return self.settings.datasets / "ratings" / f"{self.run}.delivered.jsonl"
+
+    @property
+    def label_studio(self) -> Path:
+        """How far Label Studio's annotations have been taken over."""
+        return self.settings.datasets / "ratings" / f"{self.run}.label-studio.json"
+
+    @property
+    def pulled(self) -> Path:
+        """Answers that came from elsewhere with their judgements (CandidateSet a line)."""
+        return self.settings.datasets / "traces" / self.run / "pulled.jsonl"
+
+    def judged_sets(self) -> list[CandidateSet]:
+        """What the ratings of this run may speak of: the sets drawn here and those pulled."""
+        return [*self.drawn(), *journal.Journal(self.pulled, CandidateSet)]
+
     def drawn(self) -> list[CandidateSet]:
         """The candidate sets that step 02 chose last, in its order.
 

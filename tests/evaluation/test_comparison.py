@@ -107,7 +107,9 @@ def test_a_journal_judges_as_its_rater_did():
     sets = candidate_sets(BASE, ADAPTER, PROMPTS)
     given = [prefers("tuned")(s) for s in sets]
     changed = replace(prefers("base")(sets[0]), id="later", at="2026-01-02T00:00:00Z")
-    outcomes = [c.outcome for c in compare(BASE, ADAPTER, PROMPTS, judge_from([*given, changed]))]
+    remark = rating(sets[1].id, kind="comment", shown="a", id="remark")
+    said = judge_from([*given, changed, remark])
+    outcomes = [c.outcome for c in compare(BASE, ADAPTER, PROMPTS, said)]
     assert outcomes == ["loss"] + ["win"] * (N - 1)
     with pytest.raises(InputError, match="have 0 judgements, not one"):
         compare(BASE, ADAPTER, PROMPTS, judge_from(given[1:]))

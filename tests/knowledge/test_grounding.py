@@ -23,6 +23,12 @@ def test_a_system_turn_stays_in_front() -> None:
     assert grounded.messages[0].content.startswith("Be brief.")
 
 
+def test_the_split_can_see_which_documents_were_used() -> None:
+    other = Hit(Passage("2", "oil.md", 1, "Oil", "5W-30."), 0.7)
+    prompt = Prompt("1", (Message("user", "?"),), "t")
+    assert ground(prompt, [other, HIT, HIT]).origin.documents == ("boost.md", "oil.md")
+
+
 def test_without_hits_nothing_changes() -> None:
     prompt = Prompt("1", (Message("user", "?"),), "t")
     assert ground(prompt, []) is prompt

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from workbench.errors import InputError
-from workbench.ratings import standing
+from workbench.ratings import ORDERS, standing
 from workbench.records import (
     CandidateSet,
     Comparison,
@@ -82,12 +82,14 @@ def candidate_sets(
 def judge_from(ratings: Iterable[Rating]) -> Judge:
     """A judge that says what one rater has said already, for instance in a journal.
 
-    Undone and repeated ratings are resolved first. It raises InputError for a
-    set that was not rated, or rated by several raters.
+    Undone ratings and repeats are resolved first; comments and corrections are
+    no judgements. It raises InputError for a set that was not rated, or rated by
+    several raters.
     """
     given: dict[str, list[Rating]] = {}
     for rating in standing(ratings):
-        given.setdefault(rating.candidate_set, []).append(rating)
+        if rating.kind in ORDERS:
+            given.setdefault(rating.candidate_set, []).append(rating)
 
     def judge(candidate_set: CandidateSet) -> Rating:
         found = given.get(candidate_set.id, [])

@@ -19,7 +19,8 @@ def ground(prompt: Prompt, hits: Sequence[Hit]) -> Prompt:
     """The prompt with the passages of `hits` before it; its id and topic stay as they are.
 
     A system turn that the prompt already has is kept in front of the passages.
-    Without hits the prompt comes back unchanged.
+    The prompt's origin names their documents, so that a split keeps prompts that
+    share one on one side. Without hits the prompt comes back unchanged.
     """
     if not hits:
         return prompt
@@ -27,4 +28,6 @@ def ground(prompt: Prompt, hits: Sequence[Hit]) -> Prompt:
     system = [m.content for m in prompt.messages if m.role == "system"]
     rest = [m for m in prompt.messages if m.role != "system"]
     first = Message("system", "\n\n".join([*system, INSTRUCTION, *notes]))
-    return replace(prompt, messages=(first, *rest))
+    sources = {*prompt.origin.documents, *(hit.passage.source for hit in hits)}
+    origin = replace(prompt.origin, documents=tuple(sorted(sources)))
+    return replace(prompt, messages=(first, *rest), origin=origin)
