@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from candidate_sets import make_set  # noqa: F401
+from label_studio_server import label_studio  # noqa: F401
 
 from workbench import models
 

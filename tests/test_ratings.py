@@ -30,6 +30,15 @@ def test_a_skip_after_a_judgement_takes_its_place() -> None:
     assert ratings.standing([judged, skipped]) == [skipped]
 
 
+def test_a_skip_of_a_single_answer_stands_for_its_thumb_and_its_stars() -> None:
+    thumb = rating("s", kind="thumbs", shown="a", value=1, at=MORNING)
+    skipped = rating("s", kind="skip", shown="a", at=NOON)
+    other = rating("s", kind="stars", shown="b", value=3, at=MORNING)
+    stars = rating("s", kind="stars", shown="a", value=3, at=NIGHT)
+    assert ratings.standing([thumb, other, skipped]) == [other, skipped]
+    assert ratings.standing([thumb, other, skipped, stars]) == [other, stars]
+
+
 def test_an_undone_undo_gives_the_rating_back() -> None:
     judged = rating("s", "a>b", at=MORNING)
     undo = rating("s", kind="undo", undoes=judged.id, at=NOON)

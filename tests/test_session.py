@@ -107,6 +107,9 @@ def test_what_came_from_elsewhere_may_be_judged_beside_what_was_drawn(root: Path
     _sets(session, "drawn")
     session.record("draw", ["drawn"])
     assert [s.id for s in session.judged_sets()] == ["drawn"]
-    pulled = examples.candidate_set("pulled", "Yes.", "No.")
-    Journal(session.pulled, CandidateSet).append(pulled)
+    pulled, grown = (
+        examples.candidate_set("pulled", *texts) for texts in (["Yes."], ["Yes.", "No."])
+    )
+    Journal(session.pulled, CandidateSet).append(pulled, grown)
     assert [s.id for s in session.judged_sets()] == ["drawn", "pulled"]
+    assert session.judged_sets()[-1] == grown

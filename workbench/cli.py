@@ -1,4 +1,4 @@
-"""The command line: `workbench run | verify | doctor`.
+"""The command line: `workbench run | verify | doctor | up | down`, and those in commands.py.
 
 Commands are thin: they read settings, call one function of the package and
 print. An error of ours is one line on stderr and exit code 2.
@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from workbench import __version__
+from workbench.commands import COMMANDS
 from workbench.errors import WorkbenchError
 
 
@@ -73,3 +74,33 @@ def doctor() -> None:
     for check in checks:
         click.echo(f"{'ok ' if check.ok else 'NO '} {check.what:<18} {check.found}")
     sys.exit(0 if all(check.ok for check in checks) else 2)
+
+
+@main.command()
+@click.argument("service", type=click.Choice(["label-studio"]))
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine. Default: 8080.")
+def up(service: str, port: int | None) -> None:
+    """Start a server beside the workbench; it is installed at the first start."""
+    from workbench import services
+    from workbench.settings import Settings
+
+    running = services.up(services.SERVICES[service], Settings.load(), port=port, tell=click.echo)
+    click.echo(f"{services.SERVICES[service].title} is at {running.url}")
+    if running.fresh:
+        click.echo(f"Log in as {running.access.email} with {running.access.password}")
+        click.echo(f"Token for programs: {running.access.token} (shown once)")
+
+
+@main.command()
+@click.argument("service", type=click.Choice(["label-studio"]))
+def down(service: str) -> None:
+    """Stop a server that `up` started."""
+    from workbench import services
+    from workbench.settings import Settings
+
+    ran = services.down(services.SERVICES[service], Settings.load())
+    click.echo(f"{services.SERVICES[service].title} {'is stopped' if ran else 'was not running'}")
+
+
+for command in COMMANDS:
+    main.add_command(command)

@@ -58,7 +58,8 @@ def standing(ratings: Iterable[Rating]) -> list[Rating]:
     An undo takes back a rating of the same rater; an undo can itself be undone.
     Of several ratings by one rater of the same thing the latest counts: the same
     shown answers for a ranking, a pairwise choice or a skip, the same single
-    answer for thumbs, stars, corrections and comments. Ratings that repeat a
+    answer for thumbs, stars, corrections and comments; a skip of a single answer
+    stands for its thumbs and its stars alike. Ratings that repeat a
     question measure the rater and never count. Ratings must have passed `check`.
     """
     return [rating for rating in not_undone(ratings, latest=True) if rating.repeats is None]
@@ -70,15 +71,19 @@ def not_undone(ratings: Iterable[Rating], *, latest: bool = False) -> list[Ratin
     With `latest`, only a rater's last word on each thing.
     """
     taken_back: set[tuple[str, str | None]] = set()
-    last: dict[tuple[object, ...], Rating] = {}
-    for place, rating in reversed(list(enumerate(sorted(ratings, key=_when)))):
+    spoken_of: set[tuple[object, ...]] = set()
+    found: list[Rating] = []
+    for rating in sorted(ratings, key=_when)[::-1]:
         if (rating.rater, rating.id) in taken_back:
             continue
         if rating.kind == "undo":
             taken_back.add((rating.rater, rating.undoes))
-        else:
-            last.setdefault(_subject(rating) if latest else (place,), rating)
-    return list(reversed(last.values()))
+            continue
+        subjects = _subjects(rating)
+        if not latest or spoken_of.isdisjoint(subjects):
+            found.append(rating)
+        spoken_of.update(subjects)
+    return found[::-1]
 
 
 def set_aside(journal: Journal[SetAside], rejected: Sequence[SetAside]) -> int:
@@ -138,12 +143,14 @@ def _fault_of_mark(rating: Rating) -> str | None:
     return None
 
 
-def _subject(rating: Rating) -> tuple[object, ...]:
+def _subjects(rating: Rating) -> list[tuple[object, ...]]:
     """What a rating is about: a later one of the same subject replaces it."""
-    if rating.kind in ORDERS or rating.kind == "skip":
-        shown = tuple(sorted(rating.shown))
-        return (rating.rater, rating.candidate_set, "order", shown, rating.repeats)
-    return (rating.rater, rating.candidate_set, rating.kind, rating.shown)
+    whose = (rating.rater, rating.candidate_set)
+    if rating.kind == "skip" and len(rating.shown) == 1:
+        return [(*whose, kind, rating.shown) for kind in _MARKS]
+    if rating.kind == "skip" or rating.kind in ORDERS:
+        return [(*whose, "order", tuple(sorted(rating.shown)), rating.repeats)]
+    return [(*whose, rating.kind, rating.shown)]
 
 
 def _when(rating: Rating) -> datetime:

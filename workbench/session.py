@@ -79,15 +79,9 @@ class Session:
         """What came in by any door and can't be used (SetAside a line)."""
         return self.settings.datasets / "ratings" / f"{self.run}.aside.jsonl"
 
-    @property
-    def delivered(self) -> Path:
-        """Which ratings Langfuse has taken."""
-        return self.settings.datasets / "ratings" / f"{self.run}.delivered.jsonl"
-
-    @property
-    def label_studio(self) -> Path:
-        """How far Label Studio's annotations have been taken over."""
-        return self.settings.datasets / "ratings" / f"{self.run}.label-studio.json"
+    def label_studio(self, project: int) -> Path:
+        """How far the annotations of a project in Label Studio have been taken over."""
+        return self.settings.datasets / "ratings" / f"{self.run}.label-studio-{project}.json"
 
     @property
     def pulled(self) -> Path:
@@ -95,8 +89,12 @@ class Session:
         return self.settings.datasets / "traces" / self.run / "pulled.jsonl"
 
     def judged_sets(self) -> list[CandidateSet]:
-        """What the ratings of this run may speak of: the sets drawn here and those pulled."""
-        return [*self.drawn(), *journal.Journal(self.pulled, CandidateSet)]
+        """What the ratings of this run may speak of: the sets drawn here and those pulled.
+
+        A pulled set that has gained an answer was written again: its last line counts.
+        """
+        pulled = {s.id: s for s in journal.Journal(self.pulled, CandidateSet)}
+        return [*self.drawn(), *pulled.values()]
 
     def drawn(self) -> list[CandidateSet]:
         """The candidate sets that step 02 chose last, in its order.

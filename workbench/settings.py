@@ -24,6 +24,8 @@ _HOME_VARIABLE = "WORKBENCH_HOME"
 _ROOT_VARIABLE = "WORKBENCH_ROOT"
 _SERVERS = ("langfuse_", "label_studio_")
 """Other processes read these from the environment and `.env` themselves."""
+LANGFUSE_CLOUD = "https://cloud.langfuse.com"
+"""Where Langfuse is when only its keys are set."""
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 

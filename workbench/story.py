@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from workbench import prompts, report, runs
+from workbench import preferences, prompts, report, runs
 from workbench.adapters.parity import EQUAL_TOKENS, Parity
 from workbench.errors import InputError
 from workbench.evaluation import decision, plots
+from workbench.raters import Raters
 from workbench.records import Comparison, Verdict
 from workbench.session import Session
 
@@ -51,7 +52,7 @@ def write(session: Session, *, n_examples: int = 6) -> Path:
         conclusion=_detail(verdict),
         tiles=_tiles(verdict, training),
         facts=_facts(session, verdict, training, parity),
-        figures=_figures(verdict, comparisons, training, parity),
+        figures=[*_figures(verdict, comparisons, training, parity), *_audit(session)],
         exchanges=_exchanges(session, comparisons[:n_examples]),
         notebooks=_notebooks(session),
     )
@@ -140,6 +141,21 @@ def _figures(
     return figures
 
 
+def _audit(session: Session) -> list[report.Figure]:
+    """The picture of the preference data, with its warnings in words."""
+    if not (made := _recall(session, "dataset", dict[str, Any])):
+        return []
+    dataset = preferences.load(session.dataset_folder(made["version"]))
+    warnings = dataset.manifest.audit.warnings
+    return [
+        report.Figure(
+            report.svg(preferences.plot(dataset)),
+            "The preference data that it was trained on",
+            " ".join(warnings) or "Nothing in the audit asks to be looked at.",
+        )
+    ]
+
+
 def _facts(
     session: Session, verdict: Verdict, training: Mapping[str, Any], parity: Parity | None
 ) -> dict[str, list[tuple[str, str]]]:
@@ -152,6 +168,7 @@ def _facts(
             "if the longest answer always won": f"{verdict.longest_wins:.3f}",
             "agreement of raters": _number(verdict.agreement),
         },
+        "Who judged the training data": _raters(_recall(session, "raters", Raters)),
         "Preference data": _recall(session, "dataset", dict[str, Any]) or {},
         "Training": {k: v for k, v in training.items() if k not in _NOT_FACTS},
         "Adapter": _recall(session, "adapter", dict[str, Any]) or {},
@@ -179,6 +196,22 @@ def _agreement(parity: Parity | None) -> dict[str, Any]:
         for runtime in parity.runtimes
     }
     return {"reference": parity.reference, **rows}
+
+
+def _raters(raters: Raters | None) -> dict[str, Any]:
+    """Each rater in a line; what can't be told of one rater alone says why."""
+    if raters is None:
+        return {}
+    rows = {
+        rater.name: f"{rater.judgements} judgements, {rater.ties} ties among {rater.pairs} pairs, "
+        f"the answer shown earlier wins {rater.position.earlier}"
+        for rater in raters.raters
+    }
+    return {
+        **rows,
+        "Krippendorff's alpha": raters.alpha,
+        "highest win rate that such raters can show": raters.ceiling,
+    }
 
 
 def _exchanges(session: Session, comparisons: list[Comparison]) -> list[report.Exchange]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import PAYLOADS, Witness
 
 from workbench.journal import Journal
 from workbench.records import (
@@ -30,14 +31,6 @@ from workbench.records import CandidateSet, Rating
 RankingWidget(
     read({sets!r}, CandidateSet), Journal({ratings!r}, Rating), rater="person:anna", mode={mode!r}
 )
-"""
-HOSTILE = """
-<img src=https://evil.example/a.png onerror="window.pwned = 1"><script>window.pwned = 1</script>
-![pixel](https://evil.example/pixel.png) [click](javascript:window.pwned=1)
-
-```html
-<svg onload="window.pwned = 1">
-```
 """
 
 
@@ -75,6 +68,10 @@ class Desk:
 
     def wait_for(self, text: str) -> None:
         self.widget.get_by_text(text).first.wait_for()
+
+    @property
+    def total(self) -> int:
+        return int(self.widget.locator("[role=progressbar]").get_attribute("aria-valuemax"))
 
     def begin(self) -> None:
         self.widget.focus()
@@ -230,23 +227,56 @@ def test_a_russian_keyboard_works_by_the_place_of_the_keys(sit_down) -> None:
     assert rating.both_bad
 
 
-def test_the_browser_learns_no_names_and_runs_nothing_hostile(sit_down, page) -> None:
+def test_the_browser_learns_no_names(sit_down, page) -> None:
     heard: list[str] = []
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
     page.on(
         "websocket",
         lambda socket: socket.on("framereceived", lambda frame: heard.append(str(frame))),
     )
-    desk = sit_down([_set("salt", HOSTILE, "harmless answer")])
-    desk.wait_for("harmless answer")
+    sit_down([_set("salt", "a telling answer", "harmless answer")])
     assert any("harmless answer" in frame for frame in heard)
     for name in ("secret-backend", "secret-model", "salt-secret"):
         assert not [frame for frame in heard if name in frame]
         assert name not in page.content()
-    assert page.evaluate("() => window.pwned") is None
-    assert not [url for url in requests if "evil.example" in url]
-    assert desk.widget.locator("script, img, svg, a, style, iframe").count() == 0
+
+
+def test_hostile_answers_run_and_fetch_nothing(sit_down, page) -> None:
+    """Every payload, eight at a time, as prompt and as answer, compared and corrected too."""
+    witness = Witness(page)
+    payloads = [*PAYLOADS.values(), "harmless"]
+    sets = [_set(f"set{n}", *payloads[n : n + 8]) for n in range(0, len(payloads) - 1, 8)]
+    sets = [
+        replace(s, prompt=replace(s.prompt, messages=(Message("user", s.completions[0].text),)))
+        for s in sets
+    ]
+    desk = sit_down(sets)
+    inside = ".wb-text script, .wb-text :is(img, svg, math, a, style, iframe, form, input, link)"
+    for done in range(desk.total):
+        desk.press("d")
+        witness.poke(".wb-text, .wb-text *")
+        assert desk.widget.locator(inside).count() == 0
+        desk.press("e", "x", "Escape")
+        desk.wait_for("corrected")
+        desk.press("b", "Enter")
+        page.wait_for_function(f"() => document.querySelector('.wb-count b').textContent > {done}")
+    desk.wait_for("All judged")
+    assert not witness.ran
+    assert witness.fetched == []
+    assert len([r for r in desk.journal if r.kind == "ranking"]) == desk.total
+
+
+def test_corrections_keep_keys_from_jupyter(sit_down) -> None:
+    """Ctrl+Enter would run the cell again, which makes a new widget."""
+    desk = sit_down([_set("salt", "a", "b")], extra=("1",))
+    before = desk.page.evaluate(CELLS)
+    desk.press("2", "e")
+    desk.page.keyboard.type("dd xx m y: ")
+    desk.press("Control+Enter")
+    desk.wait_for("corrected")
+    assert desk.widget.locator(".wb-rank").last.text_content() == "1st"
+    assert desk.page.evaluate(CELLS) == before
+    (correction,) = desk.journal
+    assert correction.text in ("dd xx m y: a", "dd xx m y: b")
 
 
 def test_long_answers_fold_and_open(sit_down) -> None:

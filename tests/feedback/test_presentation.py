@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from workbench.errors import InputError, SettingsError
-from workbench.feedback.presentation import items
+from workbench.feedback.presentation import REPEAT_AFTER, items, with_repeats
 
 
 def _shown(sets, mode, **change):
@@ -61,3 +61,40 @@ def test_doubled_sets_no_sets_and_unknown_modes_are_refused(make_set) -> None:
         items([], "ranking", seed=0, rater="person:a")
     with pytest.raises(SettingsError, match="ranking, pairwise, thumbs, stars"):
         items([one], "best", seed=0, rater="person:a")
+
+
+def _with_repeats(make_set, n: int, share: float, **change):
+    given = {"seed": 0, "rater": "person:a", **change}
+    sets = [make_set(str(k), "a", "b") for k in range(n)]
+    return with_repeats(items(sets, "pairwise", **given), share, **given)
+
+
+@pytest.mark.parametrize(("n", "share", "repeats"), [(100, 0.1, 10), (40, 0.0, 0), (40, 0.5, 20)])
+def test_a_share_is_asked_again_after_others_and_turned_round(make_set, n, share, repeats) -> None:
+    queue = _with_repeats(make_set, n, share)
+    assert [item.repeat for item in queue].count(True) == repeats
+    assert len({item.key for item in queue}) == n + repeats
+    place = {item.key: k for k, item in enumerate(queue)}
+    for k, item in enumerate(queue):
+        if item.repeat:
+            first = place[item.first_key]
+            between = [other for other in queue[first + 1 : k] if not other.repeat]
+            assert len(between) >= REPEAT_AFTER
+            assert item.shown == queue[first].shown[::-1]
+
+
+def test_a_short_queue_has_fewer_repeats_and_a_tiny_one_none(make_set) -> None:
+    counts = [len(_with_repeats(make_set, n, 1.0)) - n for n in range(1, 12)]
+    assert counts == [0] * REPEAT_AFTER + [1, 2, 3, 4, 5, 6]
+
+
+def test_which_are_repeated_follows_from_seed_and_rater(make_set) -> None:
+    def shown(**change):
+        return [item.shown for item in _with_repeats(make_set, 50, 0.2, **change)]
+
+    assert shown() == shown()
+    repeated = {
+        tuple(k for k, i in enumerate(_with_repeats(make_set, 50, 0.2, seed=s)) if i.repeat)
+        for s in range(5)
+    }
+    assert len(repeated) == 5

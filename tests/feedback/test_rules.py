@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import pytest
@@ -94,6 +95,14 @@ def test_a_rating_says_who_judged_what(make_set) -> None:
     assert (rating.kind, rating.rater, rating.door) == ("ranking", "rule:shorter", "script")
     assert rating.ranking == (("s-0",), ("s-1",))
     assert rating.candidate_set == "s"
+
+
+def test_a_rating_names_the_traces_of_its_answers(make_set) -> None:
+    bare = make_set("s", "One two.", "One " * 20)
+    assert feedback.judge(bare, "shorter", seed=1).traces == ()
+    traced = tuple(replace(c, trace_id=f"trace of {c.id}") for c in bare.completions)
+    rating = feedback.judge(replace(bare, completions=traced), "shorter", seed=1)
+    assert rating.traces == tuple(f"trace of {id}" for id in rating.shown)
 
 
 def test_near_answers_tie(make_set) -> None:

@@ -45,7 +45,8 @@ def test_a_version_holds_every_pair_on_one_side(tmp_path):
 
 
 def test_the_training_file_is_trl_s_conversational_format_in_the_order_of_the_records(tmp_path):
-    dataset = written(tmp_path, [preference("Why?", "Because.", "No.", system="Be brief.")])
+    [pair] = [preference("Why?", "Because.", "No.", system="Be brief.")]
+    dataset = write([pair], "demo", tmp_path, validation=0, test=0)
     assert lines(dataset.file("train")) == [
         {
             "prompt": [
@@ -73,7 +74,8 @@ def test_reasoning_and_tool_calls_are_kept(tmp_path):
         ),
     )
     thinking = replace(plain.chosen, reasoning="Adding.")
-    [row] = lines(written(tmp_path, [replace(plain, prompt=asked, chosen=thinking)]).file("train"))
+    pair = replace(plain, prompt=asked, chosen=thinking)
+    [row] = lines(write([pair], "demo", tmp_path, validation=0, test=0).file("train"))
     function = {"name": "add", "arguments": '{"a": 1}'}
     assert row["prompt"][1]["tool_calls"] == [{"id": "1", "type": "function", "function": function}]
     assert row["prompt"][2] == {"role": "tool", "content": "2", "tool_call_id": "1"}
@@ -83,6 +85,7 @@ def test_reasoning_and_tool_calls_are_kept(tmp_path):
 def test_an_empty_side_has_no_file_and_says_so(tmp_path):
     dataset = write(PAIRS, "demo", tmp_path, validation=0.0, test=0.0)
     assert sorted(path.name for path in dataset.folder.iterdir()) == [
+        "README.md",
         "manifest.json",
         "pairs.jsonl",
         "train.jsonl",
@@ -113,7 +116,9 @@ def test_writing_the_same_again_changes_nothing(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in first.folder.iterdir()} == before
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.permutations(PAIRS[:10]))
 def test_the_version_does_not_depend_on_order(tmp_path_factory, pairs):
     there, here = (tmp_path_factory.mktemp("v") for _ in range(2))

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 from examples import preference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.errors import InputError
 from workbench.preferences import Dropped, deduplicate
 
 
@@ -60,6 +61,7 @@ PAIRS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_order_does_not_matter_and_every_pair_is_accounted_for(pairs, random):
     shuffled = list(pairs)
@@ -67,7 +69,7 @@ def test_order_does_not_matter_and_every_pair_is_accounted_for(pairs, random):
     result = deduplicate(pairs)
     dropped = result.dropped
     assert deduplicate(shuffled) == result
-    total = len(result.kept) + dropped.identical + dropped.duplicates + dropped.contradictions
+    total = len(result.kept) + dropped.total
     assert total == len(pairs)
     assert deduplicate(result.kept).kept == result.kept
 
@@ -75,3 +77,54 @@ def test_order_does_not_matter_and_every_pair_is_accounted_for(pairs, random):
 @pytest.mark.parametrize("pairs", [[], ()])
 def test_nothing_gives_nothing(pairs):
     assert deduplicate(pairs).kept == ()
+
+
+LONG = "Turbochargers spin at great speed and need clean oil, so let the engine idle a while. "
+
+
+def test_nearly_equal_pairs_are_one_and_the_better_judged_stays():
+    once = preference("Why should a turbo cool down before the engine stops?", LONG * 3, LONG * 2)
+    chosen = replace(once.chosen, text=once.chosen.text.replace("great speed", "great speeds", 1))
+    again = replace(once, id="again", chosen=chosen, ratings=("r1", "r2"))
+    result = deduplicate([once, again])
+    assert ([p.id for p in result.kept], result.dropped) == (["again"], Dropped(near_duplicates=1))
+    assert result == deduplicate([again, once])
+    assert len(deduplicate([once, again], near=1.0).kept) == 2
+
+
+def test_a_pair_that_differs_in_one_of_its_texts_is_another():
+    long = [preference(LONG * 5, LONG * 4, f"Answer {word}.") for word in ("yes", "no")]
+    assert len(deduplicate(long).kept) == 2
+    one = preference(LONG, "A turbo is driven by exhaust gas.", "A belt drives it.")
+    reversed_ = replace(one, id="r", chosen=one.rejected, rejected=one.chosen, ratings=("a", "b"))
+    assert deduplicate([one, reversed_]).dropped == Dropped(contradictions=1)
+
+
+def test_a_person_s_pair_stays_against_any_number_of_rules():
+    person = preference("Q?", "yes", "no")
+    rules = replace(
+        preference("Q?", "no", "yes", raters=("rule:a", "rule:b")), ratings=("1", "2", "3")
+    )
+    [kept] = deduplicate([person, rules]).kept
+    assert (kept.raters, kept.weight) == (("person:anna",), 1.0)
+
+
+@pytest.mark.parametrize("near", [0, -1, 1.1, float("nan")])
+def test_a_similarity_that_is_none_is_refused(near):
+    with pytest.raises(InputError, match="similarity"):
+        deduplicate([], near=near)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(range(12)), max_size=12), st.randoms(use_true_random=False))
+def test_near_duplicates_do_not_depend_on_order(places, random):
+    texts = [LONG * 2 + "x" * i for i in range(12)]
+    pairs = [
+        replace(preference("Q?", texts[i], "no"), id=f"{i:02}-{n}") for n, i in enumerate(places)
+    ]
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    result = deduplicate(pairs)
+    assert deduplicate(shuffled) == result
+    assert deduplicate(result.kept).kept == result.kept
+    assert len(result.kept) + result.dropped.total == len(pairs)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from examples import prompt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import InputError
@@ -22,6 +22,7 @@ PROMPTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(PROMPTS, st.integers(0, 5), st.randoms(use_true_random=False))
 def test_no_topic_nor_question_is_on_two_sides_in_any_order(prompts, seed, random):
     sides = dict(zip((p.id for p in prompts), split(prompts, HALF, seed=seed), strict=True))
@@ -36,6 +37,7 @@ def test_no_topic_nor_question_is_on_two_sides_in_any_order(prompts, seed, rando
     assert dict(again) == sides
 
 
+@settings(deadline=None)
 @given(PROMPTS, st.integers(0, 5))
 def test_new_rows_of_other_or_known_topics_move_nothing(prompts, seed):
     with_topic = [prompt(f"{p.topic} {p.messages[-1].content}", topic=p.topic) for p in prompts]

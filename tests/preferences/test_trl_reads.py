@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from examples import preference
 
-from workbench.preferences import write
+from workbench.preferences import export, write
 
 PAIRS = [
     preference(
@@ -42,12 +42,11 @@ def test_datasets_reads_the_files_as_they_are(dataset, rows):
     assert [turn["role"] for turn in first][-1] == "user"
 
 
-@pytest.mark.slow
-def test_dpo_trainer_takes_the_rows_as_they_are(dataset, rows, tmp_path):
-    from peft import LoraConfig
+@pytest.fixture
+def tokenizer():
+    """A letter a token, with a chat template that shows roles."""
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-    from trl import DPOConfig, DPOTrainer
+    from transformers import PreTrainedTokenizerFast
 
     letters = {"<|end|>": 0, **{chr(c): c for c in range(1, 128)}}
     backend = Tokenizer(models.WordLevel(letters, unk_token="<|end|>"))
@@ -59,15 +58,75 @@ def test_dpo_trainer_takes_the_rows_as_they_are(dataset, rows, tmp_path):
         "{% for m in messages %}{{ m['role'] + '=' + m['content'] + '~' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ 'assistant=' }}{% endif %}"
     )
-    config = LlamaConfig(
+    return tokenizer
+
+
+def tiny_config():
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
         vocab_size=128,
         hidden_size=16,
         intermediate_size=16,
         num_hidden_layers=1,
         num_attention_heads=2,
+        pad_token_id=0,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("format", "trainer"),
+    [
+        ("dpo-text", "DPO"),
+        ("kto", "KTO"),
+        ("sft", "SFT"),
+        ("reward", "Reward"),
+    ],
+)
+def test_trl_trains_on_every_format_of_its_own(dataset, tokenizer, tmp_path, format, trainer):
+    import datasets
+    import trl
+    from peft import LoraConfig
+    from transformers import LlamaForCausalLM, LlamaForSequenceClassification
+
+    file, *_ = export(dataset, format, tmp_path / format)
+    rows = datasets.load_dataset(
+        "json", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    config = tiny_config()
+    config.num_labels = 1
+    model = (LlamaForSequenceClassification if trainer == "Reward" else LlamaForCausalLM)(config)
+    training = getattr(trl, f"{trainer}Trainer")(
+        model=model,
+        args=getattr(trl, f"{trainer}Config")(
+            output_dir=str(tmp_path / "out"),
+            max_steps=1,
+            per_device_train_batch_size=4,
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+        ),
+        train_dataset=rows,
+        processing_class=tokenizer,
+        peft_config=LoraConfig(
+            r=2,
+            target_modules=["q_proj", "v_proj"],
+            task_type="SEQ_CLS" if trainer == "Reward" else "CAUSAL_LM",
+        ),
+    )
+    assert len(training.train_dataset) == len(rows) > 0
+    assert training.train().training_loss > 0
+
+
+@pytest.mark.slow
+def test_dpo_trainer_takes_the_rows_as_they_are(dataset, rows, tokenizer, tmp_path):
+    from peft import LoraConfig
+    from transformers import LlamaForCausalLM
+    from trl import DPOConfig, DPOTrainer
+
     trainer = DPOTrainer(
-        model=LlamaForCausalLM(config),
+        model=LlamaForCausalLM(tiny_config()),
         args=DPOConfig(
             output_dir=str(tmp_path / "out"),
             max_steps=1,

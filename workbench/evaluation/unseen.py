@@ -1,7 +1,8 @@
 """Prompts to judge by: none that the adapter could have learnt from.
 
-Equal topics and equal questions connect prompts, in a chain, as they do in the
-split of a dataset (preferences/splits.py). This module knows no near-duplicates.
+What connects prompts in the split of a dataset connects them here, by the same
+code (preferences/splits.py): topic, question, nearly the same words, session,
+debate and documents, also in a chain.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from workbench.errors import InputError
-from workbench.preferences.splits import connections
+from workbench.preferences.splits import connect
 from workbench.records import Prompt
 
 
@@ -21,11 +22,11 @@ def held_out(
 
     Raises InputError when there is none.
     """
-    tainted = {key for prompt in seen for key in connections(prompt)}
-    left = list(prompts)
-    while reached := [prompt for prompt in left if not tainted.isdisjoint(connections(prompt))]:
-        tainted.update(key for prompt in reached for key in connections(prompt))
-        left = [prompt for prompt in left if tainted.isdisjoint(connections(prompt))]
+    trained_on = list(seen)
+    names = connect([*trained_on, *prompts]).names
+    tainted = set(names[: len(trained_on)])
+    own = names[len(trained_on) :]
+    left = [prompt for prompt, name in zip(prompts, own, strict=True) if name not in tainted]
     if n < 1 or not left:
         raise InputError(
             f"{n} unseen prompts asked for, and {len(left)} of {len(prompts)} are unseen",

@@ -8,6 +8,7 @@ an allow-list of tags without any URL or style. Knows nothing about widgets.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -18,6 +19,8 @@ from markdown_it.token import Token
 
 LONGEST = 50_000
 """Characters beyond which an answer is shown as plain text: Markdown may be made slow to parse."""
+_PIECE = re.compile(r".{1,2000}(?:\s|\Z)|.{1,2000}", re.DOTALL)
+"""A browser lays out pieces of plain text as they come into view; one of 200 kB takes seconds."""
 
 # fmt: off
 _TAGS = {
@@ -35,7 +38,8 @@ _CODE_CLASS = "wb-code-"
 def to_safe_html(markdown: str) -> str:
     """The HTML of `markdown`, free of scripts, styles, links that work and anything remote."""
     if len(markdown) > LONGEST:
-        return f"<pre>{html.escape(markdown)}</pre>"
+        pieces = _PIECE.findall(markdown)
+        return "".join(f"<pre>\n{html.escape(piece)}</pre>" for piece in pieces)
     return nh3.clean(
         _parser().render(markdown),
         tags=_TAGS,

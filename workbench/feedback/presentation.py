@@ -1,4 +1,4 @@
-"""What a rater is shown: which answers, in which order.
+"""What a rater is shown: which answers, in which order, and which of them twice.
 
 The order is shuffled, so that no model and no sampling seed has a fixed place,
 and it follows from the seed alone: the same rater sees the same order again
@@ -8,8 +8,9 @@ after a restart. Knows nothing about screens, rules or journals.
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal, TypeAlias, get_args
 
@@ -17,25 +18,36 @@ from workbench.errors import InputError, SettingsError
 from workbench.records import CandidateSet, Completion, Rating, content_id
 
 Mode = Literal["ranking", "pairwise", "thumbs", "stars"]
-Key: TypeAlias = tuple[str, str, frozenset[str]]
+Key: TypeAlias = tuple[str, frozenset[str], bool]
 
 MODES: tuple[str, ...] = get_args(Mode)
 MOST_CANDIDATES = 8
 """More can't be told apart side by side, nor placed by one key each."""
+REPEAT_AFTER = 5
+"""Other questions that lie between a question and its repeat, at least."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One question to a rater: these answers, in this order, judged in this way."""
+    """One question to a rater: these answers, in this order, judged in this way.
+
+    A `repeat` asks an earlier question again.
+    """
 
     candidate_set: CandidateSet
     mode: Mode
     shown: tuple[str, ...]
+    repeat: bool = False
 
     @property
     def key(self) -> Key:
         """Equal for two items that ask the same, whatever their order on the screen."""
-        return (self.mode, self.candidate_set.id, frozenset(self.shown))
+        return (self.candidate_set.id, frozenset(self.shown), self.repeat)
+
+    @property
+    def first_key(self) -> Key:
+        """The key of the question that a repeat asks again; else the item's own."""
+        return (self.candidate_set.id, frozenset(self.shown), False)
 
     @property
     def completions(self) -> tuple[Completion, ...]:
@@ -45,7 +57,13 @@ class Item:
 
 def rating_key(rating: Rating) -> Key:
     """The key of the item that a rating answers."""
-    return (rating.kind, rating.candidate_set, frozenset(rating.shown))
+    return (rating.candidate_set, frozenset(rating.shown), rating.repeats is not None)
+
+
+def traces(candidate_set: CandidateSet, shown: Iterable[str]) -> tuple[str, ...]:
+    """The trace id of each answer, "" where it has none; empty when no answer has one."""
+    ids = tuple(candidate_set.completion(id).trace_id or "" for id in shown)
+    return ids if any(ids) else ()
 
 
 def shuffled(ids: Iterable[str], *salt: str | int) -> tuple[str, ...]:
@@ -72,6 +90,25 @@ def items(
         for candidate_set in candidate_sets
         for ids in _questions(candidate_set, mode, (seed, rater))
     ]
+
+
+def with_repeats(items: Sequence[Item], share: float, *, seed: int, rater: str) -> list[Item]:
+    """`items` with a seeded `share` of them asked again, in the opposite order on the screen.
+
+    At least `REPEAT_AFTER` other questions lie between; a queue that is too short
+    has fewer repeats, or none. Single answers (thumbs, stars) are not repeated: they
+    have no order to turn round. Raises SettingsError for a share outside 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise SettingsError(f"A share of {share} repeats is not possible", "Use one from 0 to 1")
+    draw = random.Random(content_id("repeats", seed, rater))
+    last = len(items) - 1
+    early = [n for n in range(len(items) - REPEAT_AFTER) if len(items[n].shown) > 1]
+    after: defaultdict[int, list[Item]] = defaultdict(list)
+    for n in draw.sample(early, min(round(share * len(items)), len(early))):
+        place = draw.randint(n + REPEAT_AFTER, min(n + 3 * REPEAT_AFTER, last))
+        after[place].append(replace(items[n], shown=items[n].shown[::-1], repeat=True))
+    return [question for n, item in enumerate(items) for question in (item, *after[n])]
 
 
 def _questions(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from workbench.errors import InputError, SettingsError
-from workbench.feedback.presentation import shuffled
+from workbench.feedback.presentation import shuffled, traces
 from workbench.records import CandidateSet, Rating, content_id
 
 
@@ -118,6 +118,7 @@ def judge(
         door="script",
         at=at or datetime.now(UTC).isoformat(timespec="milliseconds"),
         ranking=ranking,
+        traces=traces(candidate_set, shown),
     )
 
 

@@ -3,6 +3,7 @@
 // It never decides that something is saved: it moves on when the kernel publishes
 // the next turn, and keeps the draft until then. The only HTML it inserts is what
 // the kernel sanitised (prompt and answers); every other text is set as text.
+// It uses anywidget's model and element only, nothing of the page around it.
 
 const KERNEL_PATIENCE_MS = 5000;
 const FOLD_AT_PX = 380;
@@ -104,14 +105,20 @@ class Ranking {
   constructor(model, host) {
     this.model = model;
     this.host = host;
-    this.root = h("div", "wb", { tabindex: "0", role: "group", "aria-label": "Blind rating" });
+    this.root = h("div", "wb", {
+      tabindex: "0",
+      role: "group",
+      "aria-label": "Blind rating",
+      // Notebook 7 hears keys before we do: d d would delete the cell.
+      "data-lm-suppress-shortcuts": "true",
+    });
     this.root.addEventListener("keydown", (event) => this.onKey(event));
     this.sizes = new ResizeObserver(() => this.fold());
     this.onView = () => this.receive();
     model.on("change:view", this.onView);
     host.classList.add("wb-host");
     host.append(this.root);
-    this.startTurn();
+    this.startQuestion();
   }
 
   destroy() {
@@ -132,24 +139,27 @@ class Ranking {
 
   receive() {
     clearTimeout(this.timer);
-    const moved = this.model.get("view").turn !== this.view.turn;
+    const moved = this.model.get("view").question !== this.view.question;
     if (moved) {
-      this.startTurn();
+      this.startQuestion();
       return;
     }
     this.view = this.model.get("view");
     this.pending = null;
     this.notice = this.view.notice;
+    if (this.editor && this.notice?.kind !== "error") this.closeEditor();
     this.paint();
   }
 
-  startTurn() {
+  startQuestion() {
     const focused = this.root.contains(this.root.getRootNode().activeElement);
     this.view = this.model.get("view");
     this.draft = fromDecision(this.view.draft);
     this.notice = this.view.notice;
     this.pending = null;
     this.unfolded = new Set();
+    this.compared = null;
+    this.editor = null;
     this.started = performance.now();
     this.build();
     this.paint();
@@ -207,7 +217,16 @@ class Ranking {
   // Keys.
 
   onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.isComposing) return;
+    if (this.editor && event.target === this.editor.textarea) {
+      event.stopPropagation();
+      const keep = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+      if (!keep && event.key !== "Escape") return;
+      event.preventDefault();
+      this.keepCorrection();
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target === this.comment) {
       event.stopPropagation();
       if (event.key === "Escape" || (event.key === "Enter" && !event.shiftKey)) {
@@ -243,6 +262,7 @@ class Ranking {
     }
     actions.s = step("skip");
     actions.c = () => this.openComment();
+    actions.e = () => this.openEditor();
     actions.f = () => this.toggleAll();
     actions.Enter = () => this.save();
     actions.ArrowRight = () => this.moveFocus(1);
@@ -250,6 +270,8 @@ class Ranking {
     const { draft, count } = this;
     const { mode } = this.view;
     if (this.ranked) {
+      actions.d = () =>
+        this.compare(this.compared === null ? Math.max(0, this.focusedCard()) : null);
       for (const a of everyAnswer(count)) {
         actions[String(a + 1)] = () => this.change(place(this.draft, a, count, mode));
       }
@@ -269,22 +291,97 @@ class Ranking {
 
   press(key) {
     this.act(key);
-    if (key !== "c") this.focusRoot();
+    if (key !== "c" && key !== "e") this.focusRoot();
   }
 
   focusRoot() {
     this.root.focus({ preventScroll: true });
   }
 
+  /** The number of the answer that has the focus, -1 when none has. */
+  focusedCard() {
+    const active = this.root.getRootNode().activeElement;
+    return this.cards.findIndex(({ card }) => card.contains(active));
+  }
+
   moveFocus(by) {
-    const at = this.cards.findIndex((c) => c.card === this.root.getRootNode().activeElement);
+    const at = this.focusedCard();
     const next = at < 0 ? (by > 0 ? 0 : this.count - 1) : (at + by + this.count) % this.count;
     this.cards[next].card.focus();
+    if (this.compared !== null) this.compare(next);
   }
 
   openComment() {
     this.commentBox.hidden = false;
     this.comment.focus();
+  }
+
+  // Differences between the answers, from one of them; null shows none.
+
+  compare(reference) {
+    const before = this.compared;
+    this.compared = reference;
+    for (const [i, { text }] of this.cards.entries()) {
+      if (before !== null) withSafeHtml(text, this.view.answers[i].html);
+    }
+    const texts = this.cards.map(({ text }) => text);
+    const counts = reference === null ? [] : markDifferences(texts, reference);
+    for (const [i, { differs, text }] of this.cards.entries()) {
+      const words = counts[i] === 1 ? "1 word differs" : `${counts[i]} words differ`;
+      const same = text.querySelector(".wb-mark") ? "only signs differ" : "the same text";
+      const compared = i === reference && this.count > 2 ? "compared with this" : null;
+      differs.textContent = reference === null ? "" : (compared ?? (counts[i] ? words : same));
+    }
+    this.paint();
+  }
+
+  // The correction of one answer: a plain text field in its card.
+
+  openEditor() {
+    const focused = this.focusedCard();
+    const answer = focused < 0 ? (this.draft.groups[0]?.[0] ?? 0) : focused;
+    const { text, correction } = this.view.answers[answer];
+    const textarea = h("textarea", "wb-textarea wb-correction", {
+      dir: "auto",
+      spellcheck: "true",
+      "aria-label": `Answer ${answer + 1} as it should have been`,
+    });
+    textarea.value = correction ?? text;
+    const hint = h("div", "wb-quiet wb-hint", {});
+    hint.append("As it should have been. ", h("kbd", "", {}, "Esc"), " or ");
+    hint.append(h("kbd", "", {}, "Ctrl ↵"), " keeps it");
+    const box = h("div", "wb-editor", {}, textarea, hint);
+    const { card, body } = this.cards[answer];
+    body.before(box);
+    card.classList.add("wb-editing");
+    this.editor = { answer, textarea, box, before: textarea.value };
+    this.paint();
+    textarea.focus();
+    textarea.setSelectionRange(0, 0);
+    textarea.scrollTop = 0;
+  }
+
+  keepCorrection() {
+    if (this.pending) {
+      if (this.stalled) this.post();
+      return;
+    }
+    const { answer, textarea, before } = this.editor;
+    if (textarea.value === before) {
+      this.closeEditor();
+      this.paint();
+    } else {
+      this.send({ do: "correct", answer, text: textarea.value });
+    }
+  }
+
+  closeEditor() {
+    const { answer, box } = this.editor;
+    const { card } = this.cards[answer];
+    this.editor = null;
+    box.remove();
+    card.classList.remove("wb-editing");
+    card.focus({ preventScroll: true });
   }
 
   // Folding of long answers.
@@ -384,9 +481,9 @@ class Ranking {
 
   buildCard(answer, i) {
     const text = withSafeHtml(h("div", "wb-text", { dir: "auto" }), answer.html);
-    if (!text.textContent.trim()) text.append(h("p", "wb-quiet", {}, "(an empty answer)"));
-    if (answer.cut_off) text.append(h("p", "wb-cut", {}, "cut off at its length limit"));
     const body = h("div", "wb-body", {}, text);
+    if (!text.textContent.trim()) body.append(h("div", "wb-note", {}, "(an empty answer)"));
+    if (answer.cut_off) body.append(h("div", "wb-note", {}, "cut off at its length limit"));
     const more = h("button", "wb-more", { type: "button", onclick: () => this.toggle(i) });
     more.hidden = true;
     const rank = h("span", "wb-rank");
@@ -394,9 +491,12 @@ class Ranking {
       ? h("button", "wb-place", { type: "button", onclick: () => this.press(String(i + 1)) })
       : h("span", "wb-label", {}, "Answer");
     if (this.ranked) name.append(String(i + 1));
-    const head = h("div", "wb-card-head", {}, name, rank);
+    const corrected = h("span", "wb-corrected");
+    const differs = h("span", "wb-quiet wb-differs");
+    const marks = h("span", "wb-marks", {}, differs, corrected, rank);
+    const head = h("div", "wb-card-head", {}, name, marks);
     const card = h("div", "wb-card", { role: "group", tabindex: "-1" }, head, body, more);
-    return { card, body, more, rank, name };
+    return { card, body, text, more, rank, name, corrected, differs };
   }
 
   buildEnd() {
@@ -416,13 +516,14 @@ class Ranking {
 
   paint() {
     const groups = this.draft.bothBad ? this.draft.groups : whole(this.draft, this.count);
-    for (const [i, { card, rank, name }] of this.cards.entries()) {
+    for (const [i, { card, rank, name, corrected }] of this.cards.entries()) {
       const placed = this.draft.groups.findIndex((g) => g.includes(i));
       const ghost = placed < 0;
       const at = ghost && groups ? groups.findIndex((g) => g.includes(i)) : placed;
       const label = this.rankLabel(groups ?? this.draft.groups, at);
       rank.textContent = label;
       rank.classList.toggle("wb-ghost", ghost && this.ranked);
+      corrected.textContent = this.view.answers[i].correction === null ? "" : "corrected";
       card.dataset.rank = this.tone(at);
       const answer = this.count > 1 ? `Answer ${i + 1}` : "Answer";
       card.setAttribute("aria-label", label && !ghost ? `${answer}, ${label}` : answer);
@@ -431,9 +532,11 @@ class Ranking {
     const { kind, text } = this.notice ?? {};
     this.root.classList.toggle("wb-waiting", this.pending !== null);
     this.comment.readOnly = this.pending !== null;
-    this.tick.textContent = kind && kind !== "error" ? (kind === "saved" ? `✓ ${text}` : text) : "";
+    if (this.editor) this.editor.textarea.readOnly = this.pending !== null;
+    const alarms = kind === "error" || kind === "warning";
+    this.tick.textContent = kind && !alarms ? (kind === "saved" ? `✓ ${text}` : text) : "";
     this.tick.dataset.kind = kind ?? "";
-    this.alert.textContent = kind === "error" ? text : "";
+    this.alert.textContent = alarms ? text : "";
     this.paintKeys();
     this.say(this.guidance());
   }
@@ -467,7 +570,9 @@ class Ranking {
       thumbs: { u: "good", d: "bad" },
       stars: {},
     }[this.view.mode];
-    const common = { c: "comment", f: "unfold", s: "skip", z: "undo", Enter: "save" };
+    const looks = this.ranked ? { d: "differences" } : {};
+    const writes = { e: "correct", c: "comment" };
+    const common = { ...looks, ...writes, f: "unfold", s: "skip", z: "undo", Enter: "save" };
     if (!this.cards.some(({ more }) => !more.hidden)) delete common.f;
     if (this.count === 0) common.s = "see the skipped";
     const allowed = this.actions();
@@ -481,7 +586,8 @@ class Ranking {
         const attributes = { type: "button", onclick: () => this.press(key) };
         const button = h("button", "wb-key", attributes, h("kbd", "", {}, label), name);
         button.classList.toggle("wb-primary", key === "Enter" && this.ready());
-        button.classList.toggle("wb-on", key === "t" && this.draft.joining);
+        const on = { t: this.draft.joining, d: this.ranked && this.compared !== null }[key];
+        button.classList.toggle("wb-on", on ?? false);
         return button;
       });
     this.keys.replaceChildren(...(meaning && this.count ? [range] : []), ...buttons);
@@ -491,15 +597,17 @@ class Ranking {
   guidance() {
     if (this.pending) return this.stalled ? "Enter sends it again." : "Saving…";
     if (this.count === 0) return "";
+    if (this.editor) return `Correcting answer ${this.editor.answer + 1}.`;
     const { draft, count } = this;
-    const saved = this.notice && this.notice.kind !== "error" ? `${this.notice.text}. ` : "";
+    const told = ["saved", "undone", "skipped"].includes(this.notice?.kind);
+    const saved = told ? `${this.notice.text}. ` : "";
     if (this.ready()) return `${saved}Enter saves and shows the next.`;
     if (this.view.mode === "thumbs") return `${saved}Is this answer good?`;
     if (this.view.mode === "stars") return `${saved}How good is this answer, from 1 to 5?`;
     if (draft.joining) return `The next one ties with answer ${draft.groups.at(-1).at(-1) + 1}.`;
     const open = count - draft.groups.flat().length;
     if (open === count) return `${saved}Which answer is best?`;
-    return `Which is next? ${open} to place.`;
+    return `${saved}Which is next? ${open} to place.`;
   }
 
   say(text, insist = false) {

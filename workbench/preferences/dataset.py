@@ -4,81 +4,57 @@
                                                 preference format); an empty side has no file,
                                                 since `datasets` refuses empty ones
     pairs.jsonl                                 the same pairs with all that led to them
-    manifest.json                               counts, raters, seed, sources, hashes
+    thumbs.jsonl                                answers judged alone, where there are any
+    README.md                                   the data card, for people
+    manifest.json                               counts, raters, rules, seed, sources, hashes
 
-The version is a hash of what is trained on, on which side, and who judged it:
-the same judgements give the same version, in whatever order they come and
-however long the answers took to write. A version is written beside its place
-and renamed, so that it is there whole or not at all. The hashes find
-accidental changes; they are not a boundary against someone who recomputes them.
-This module knows nothing about ratings or training.
+The version is a hash of what is trained on, on which side, who judged it and how
+far they agreed: the same judgements give the same version, in whatever order they
+come and however long the answers took to write. Card and manifest don't change
+it. A version is there whole or not at all (storage.py). This module knows nothing
+about ratings or training.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from workbench import journal
 from workbench.errors import InputError
-from workbench.preferences.audit import SPLITS, Audit, Pair, audit
-from workbench.preferences.dedup import deduplicate
-from workbench.preferences.pairs import Strategy
-from workbench.preferences.rows import row
-from workbench.preferences.splits import Fractions, split
-from workbench.records import (
-    Preference,
-    Split,
-    content_id,
-    decode,
-    encode,
-)
+from workbench.preferences.audit import SPLITS, Mark, Pair, audit
+from workbench.preferences.card import card
+from workbench.preferences.dedup import NEAR, deduplicate
+from workbench.preferences.manifest import LAYOUT, Manifest
+from workbench.preferences.raters import Judgements
+from workbench.preferences.resolve import MARGIN, Resolve, Rule, Strategy
+from workbench.preferences.rows import answer, row, turns
+from workbench.preferences.splits import SAME_WORDS, Components, Fractions, connect
+from workbench.preferences.storage import hashed, put
+from workbench.preferences.storage import write as write_file
+from workbench.preferences.unpaired import Thumb
+from workbench.records import Preference, Prompt, Split, content_id, decode, encode
 
+T = TypeVar("T", Pair, Mark)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_PARTIAL = ".partial-"
-
-
-@dataclass(frozen=True)
-class HashedFile:
-    """A file's name, without its folder, and the sha256 of its bytes."""
-
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a version is and where it came from.
-
-    `sources` are the journals that were read; `strategy` is the one given to
-    `build`, where known. `checksum` covers every other field.
-    """
-
-    name: str
-    version: str
-    fractions: Fractions
-    seed: int
-    strategy: Strategy | None
-    sources: tuple[HashedFile, ...]
-    files: tuple[HashedFile, ...]
-    audit: Audit
-    checksum: str = ""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One version, read and verified. Each split is a tuple of Preference."""
+    """One version, read and verified. Each split is a tuple of Preference.
+
+    `marks` are thumbs with their sides; a version may have none.
+    """
 
     folder: Path
     manifest: Manifest
     pairs: tuple[Pair, ...]
+    marks: tuple[Mark, ...] = ()
 
     @property
     def name(self) -> str:
@@ -127,14 +103,32 @@ def write(
     validation: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
+    near: float = NEAR,
+    require_consent: bool = False,
+    thumbs: Iterable[Thumb] = (),
+    judgements: Judgements | None = None,
     strategy: Strategy | None = None,
+    resolve: Resolve | None = None,
+    margin: float | None = None,
+    trust: Mapping[str, float] | None = None,
+    agreement: str = "",
+    licence: str = "",
     sources: Sequence[Path | str] = (),
 ) -> Dataset:
     """Deduplicate, split and write a version under `root`/`name`/; return it as read back.
 
-    `validation` and `test` are the expected shares of topics held out, `sources`
-    the journals of candidates and ratings to be named with their hashes. Content
-    that has been written before gives its old version, unchanged. Raises
+    `validation` and `test` are the expected shares of components held out (see
+    splits.connect), `near` the similarity of near-duplicates that are left out (see
+    deduplicate). Prompts whose author refused training are always left out, with
+    `require_consent` also those whose author was not asked.
+
+    The rest is told in manifest and card: `judgements` (of `preferences.judgements`)
+    what led to the pairs; `strategy`, `resolve`, `margin` and `trust` as given to
+    `build`, where known; `agreement` of the raters in words, as measured elsewhere;
+    `licence` by its Hugging Face name; `sources`, the journals of candidates and
+    ratings, with their hashes.
+
+    Content that has been written before gives its old version, unchanged. Raises
     InputError when there is nothing to train on, when a source is missing, when
     the folder can't be written, and when the version is there but was altered.
     """
@@ -143,8 +137,22 @@ def write(
             f"{name!r} can't name a dataset", "Use letters, digits, dots, dashes and underscores"
         )
     fractions = Fractions(float(validation), float(test))
-    deduplicated = deduplicate(preferences)
-    pairs = _arranged(deduplicated.kept, fractions, seed)
+    if resolve == "bradley-terry" and margin is None:
+        margin = MARGIN
+    rule = Rule(strategy, resolve, margin, dict(trust or {}))
+    given = list(preferences)
+    allowed = [p for p in given if _may_train(p.prompt, require_consent)]
+    refused = sum(p.prompt.origin.consent == "refused" for p in given)
+    result = deduplicate(allowed, near=near)
+    dropped = replace(
+        result.dropped, refused=refused, not_asked=len(given) - len(allowed) - refused
+    )
+    kept_thumbs = [thumb for thumb in thumbs if _may_train(thumb.prompt, require_consent)]
+    prompts = [*(p.prompt for p in result.kept), *(t.prompt for t in kept_thumbs)]
+    components = connect(prompts)
+    sides = components.sides(fractions, seed)
+    pairs = _arranged(map(Pair, sides, result.kept))
+    marks = _arranged(map(Mark, sides[len(pairs) :], kept_thumbs))
     if not any(pair.split == "train" for pair in pairs):
         raise InputError(
             f"Dataset {name} would have no pairs to train on ({len(pairs)} on other sides)",
@@ -152,127 +160,124 @@ def write(
         )
     manifest = Manifest(
         name=name,
-        version=_version(pairs),
+        version=_version(pairs, marks),
         fractions=fractions,
         seed=seed,
-        strategy=strategy,
-        sources=tuple(_hashed(Path(source)) for source in sources),
+        rule=rule,
+        near=near,
+        same_words=SAME_WORDS,
+        require_consent=require_consent,
+        agreement=agreement,
+        licence=licence,
+        sources=tuple(hashed(Path(source)) for source in sources),
         files=(),
-        audit=audit(pairs, deduplicated.dropped),
+        audit=audit(
+            pairs,
+            dropped,
+            Components(components.names[: len(pairs)]),
+            marks=marks,
+            judgements=judgements,
+        ),
     )
-    return load(_put(Path(root) / name, manifest, pairs))
+    target = Path(root) / name / manifest.version
+    return load(put(target, lambda folder: _fill(folder, manifest, pairs, marks)))
 
 
 def load(folder: Path | str) -> Dataset:
-    """Read a version and verify it. Raises InputError naming the file that was altered."""
+    """Read a version and verify it. Raises InputError naming the file that was altered.
+
+    A version in the layout of another Workbench is an error too: it was split and
+    hashed by other rules.
+    """
     folder = Path(folder)
+    manifest = _manifest(folder)
+    if manifest.checksum != manifest.computed_checksum:
+        raise _altered(folder / "manifest.json")
+    for file in manifest.files:
+        path = folder / file.name
+        if not path.is_file() or hashed(path) != file:
+            raise _altered(path)
+    pairs = tuple(journal.read(folder / "pairs.jsonl", Pair))
+    thumbs = folder / _THUMBS
+    has_thumbs = any(file.name == _THUMBS for file in manifest.files)
+    marks = tuple(journal.read(thumbs, Mark)) if has_thumbs else ()
+    if manifest.version != _version(pairs, marks):
+        raise _altered(folder / "pairs.jsonl")
+    return Dataset(folder, manifest, pairs, marks)
+
+
+_THUMBS = "thumbs.jsonl"
+
+
+class _Layout(msgspec.Struct):
+    layout: int = 1
+
+
+def _manifest(folder: Path) -> Manifest:
+    path = folder / "manifest.json"
     try:
-        manifest = decode((folder / "manifest.json").read_bytes(), Manifest)
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(
             f"{folder} is not a dataset version (manifest.json: {error.strerror})",
             "Name a folder NAME/VERSION that `preferences.write` made",
         ) from error
-    except ValueError as error:
-        raise _altered(folder / "manifest.json", str(error)) from None
-    if manifest.checksum != _checksum(manifest):
-        raise _altered(folder / "manifest.json")
-    for file in manifest.files:
-        path = folder / file.name
-        if not path.is_file() or _hashed(path) != file:
-            raise _altered(path)
-    pairs = tuple(journal.read(folder / "pairs.jsonl", Pair))
-    if manifest.version != _version(pairs):
-        raise _altered(folder / "pairs.jsonl")
-    return Dataset(folder, manifest, pairs)
-
-
-def _arranged(
-    preferences: Sequence[Preference], fractions: Fractions, seed: int
-) -> tuple[Pair, ...]:
-    """Pairs in an order that depends on their content alone."""
-    sides = split([preference.prompt for preference in preferences], fractions, seed=seed)
-    pairs = [Pair(side, preference) for side, preference in zip(sides, preferences, strict=True)]
-    return tuple(sorted(pairs, key=lambda pair: (_digest(pair), pair.preference.id)))
-
-
-def _digest(pair: Pair) -> str:
-    return content_id(pair.split, row(pair.preference), pair.preference.raters, length=64)
-
-
-def _version(pairs: Sequence[Pair]) -> str:
-    return content_id(sorted(_digest(pair) for pair in pairs))
-
-
-def _checksum(manifest: Manifest) -> str:
-    return content_id(replace(manifest, checksum=""), length=64)
-
-
-def _put(parent: Path, manifest: Manifest, pairs: Sequence[Pair]) -> Path:
-    """Write a version in a folder of its own, then give it its name."""
-    from filelock import FileLock
-
-    target = parent / manifest.version
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(parent / ".lock"):
-            for left_by_a_kill in parent.glob(f"{_PARTIAL}*"):
-                shutil.rmtree(left_by_a_kill)
-            if not target.exists():
-                partial = parent / f"{_PARTIAL}{manifest.version}"
-                try:
-                    partial.mkdir()
-                    _fill(partial, manifest, pairs)
-                    os.rename(partial, target)
-                finally:
-                    shutil.rmtree(partial, ignore_errors=True)
-                _sync(parent)
-    except OSError as error:
-        raise InputError(
-            f"{target} can't be written ({error.strerror})",
-            "Free some space or allow writing there, then repeat",
-        ) from error
-    return target
+        layout = decode(data, _Layout).layout
+        if layout != LAYOUT:
+            raise InputError(
+                f"{folder} is of layout {layout}, and this Workbench reads layout {LAYOUT}",
+                "Write the version again from its ratings",
+            )
+        return decode(data, Manifest)
+    except ValueError as error:
+        raise _altered(path, str(error)) from None
 
 
-def _fill(folder: Path, manifest: Manifest, pairs: Sequence[Pair]) -> None:
-    contents = {"pairs.jsonl": [encode(pair) for pair in pairs]}
+def _may_train(prompt: Prompt, require_consent: bool) -> bool:
+    consent = prompt.origin.consent
+    return consent == "given" or (consent == "" and not require_consent)
+
+
+def _arranged(items: Iterable[T]) -> tuple[T, ...]:
+    """Pairs or marks in an order that depends on their content alone."""
+    return tuple(sorted(items, key=_order))
+
+
+def _order(item: Pair | Mark) -> tuple[str, str]:
+    return _digest(item), (item.preference if isinstance(item, Pair) else item.thumb).id
+
+
+def _digest(item: Pair | Mark) -> str:
+    if isinstance(item, Pair):
+        pair = item.preference
+        return content_id(item.split, row(pair), pair.raters, pair.weight, length=64)
+    thumb = item.thumb
+    said = (turns(thumb.prompt.messages), answer(thumb.completion), thumb.up)
+    return content_id(item.split, said, thumb.raters, thumb.weight, length=64)
+
+
+def _version(pairs: Sequence[Pair], marks: Sequence[Mark]) -> str:
+    return content_id(sorted(map(_digest, pairs)), sorted(map(_digest, marks)))
+
+
+def _fill(folder: Path, manifest: Manifest, pairs: Sequence[Pair], marks: Sequence[Mark]) -> None:
+    """Write every file of a version, the manifest last."""
+    contents: dict[str, Iterable[bytes]] = {"pairs.jsonl": map(encode, pairs)}
+    if marks:
+        contents[_THUMBS] = map(encode, marks)
     for side in SPLITS:
         lines = [encode(row(pair.preference)) for pair in pairs if pair.split == side]
         if lines:
             contents[f"{side}.jsonl"] = lines
-    for name, lines in contents.items():
-        _write(folder / name, b"".join(line + b"\n" for line in lines))
-    manifest = replace(manifest, files=tuple(_hashed(folder / name) for name in sorted(contents)))
-    manifest = replace(manifest, checksum=_checksum(manifest))
-    _write(folder / "manifest.json", msgspec.json.format(encode(manifest), indent=2) + b"\n")
-    _sync(folder)
-
-
-def _hashed(path: Path) -> HashedFile:
-    try:
-        with open(path, "rb") as file:
-            return HashedFile(path.name, hashlib.file_digest(file, "sha256").hexdigest())
-    except OSError as error:
-        raise InputError(
-            f"{path} can't be read ({error.strerror})", "Check the path, or run the step before"
-        ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable, as fsync does for a file's content."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files = [
+        write_file(folder / name, b"".join(line + b"\n" for line in lines))
+        for name, lines in sorted(contents.items())
+    ]
+    files.append(write_file(folder / "README.md", card(manifest).encode()))
+    manifest = replace(manifest, files=tuple(files))
+    manifest = replace(manifest, checksum=manifest.computed_checksum)
+    write_file(folder / "manifest.json", msgspec.json.format(encode(manifest), indent=2) + b"\n")
 
 
 def _altered(path: Path, how: str = "") -> InputError:

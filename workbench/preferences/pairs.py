@@ -1,20 +1,21 @@
 """Ratings and candidate sets -> preferences.
 
-Every rating is first read as an order of answers, best to worst; raters then
-vote on each pair; a strategy picks the pairs to train on. This module knows
-nothing about files, splits or trainers.
+A strategy picks the pairs to train on from each rater's order of the answers,
+and a rule settles what raters disagree on. This module knows nothing about
+files, splits or trainers.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
-from typing import Literal, get_args
 
 from workbench.errors import InputError
+from workbench.preferences.resolve import Resolve, Rule, Strategy, decide
 from workbench.preferences.text import answer_key
+from workbench.preferences.votes import Vote, Votes, orders, persons_first, votes
 from workbench.ratings import check, standing
 from workbench.records import (
     CandidateSet,
@@ -26,52 +27,39 @@ from workbench.records import (
     content_id,
 )
 
-Strategy = Literal["best-vs-worst", "all"]
-
-
-@dataclass(frozen=True)
-class _Order:
-    """One rater's answers of one set, best group first; `source` names the rating of each."""
-
-    rater: str
-    groups: tuple[tuple[str, ...], ...]
-    source: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class _Vote:
-    """Whom one rater prefers of a pair (None: neither), and the ratings that say so."""
-
-    winner: str | None
-    ratings: frozenset[str]
-
 
 def build(
     candidate_sets: Iterable[CandidateSet],
     ratings: Sequence[Rating],
     *,
     strategy: Strategy = "best-vs-worst",
+    resolve: Resolve = "majority",
+    margin: float | None = None,
+    trust: Mapping[str, float] | None = None,
     strict: bool = True,
 ) -> list[Preference]:
     """The pairs that the ratings speak for, in the order of the candidate sets.
 
     A ranking or pairwise choice orders the shown answers; thumbs and stars that
     one rater gave to answers of one set order them by value; ties and "both bad"
-    give no pair. "best-vs-worst" takes one pair from each order (of tied answers
-    the one that stands first in the set), "all" every pair whose sides differ.
-    The majority of raters decides the direction of a pair, and an even vote drops
-    it; where one rater both marked and compared two answers, the comparison
-    counts. A correction is chosen against its original; its Completion has the
-    rater as `backend` and no token ids.
+    are votes for neither. "best-vs-worst" takes one pair from each order (of tied
+    answers the one that stands first in the set), "all" every pair whose sides
+    differ. `resolve` decides the direction of each (see resolve.decide): the
+    "majority" of raters, an even vote dropping the pair, or "bradley-terry"
+    strengths over the whole set that differ by `margin` log-odds or more (0.2 by
+    default). `trust` is the accuracy of raters, above 0.5 and at most 1, by which
+    their votes are weighted (see Rule.power). Where a person judged a pair, votes
+    of models and rules on it don't count. Where one rater both marked and compared
+    two answers, the comparison counts. A correction is chosen against its
+    original; its Completion has the rater as `backend` and no token ids.
 
-    `ratings` and `raters` of a Preference are those who sided with it.
-    Raises InputError for ratings that don't fit the sets (with `strict=False`
-    those are left out), and for two different sets of one id.
+    `ratings` and `raters` of a Preference are those who sided with it, `weight`
+    is how far the votes agreed: (votes for - votes against) / votes given.
+    Raises InputError for ratings that don't fit the sets and for two different
+    sets of one id. With `strict=False` ratings that don't fit are left out;
+    `ratings.check` says which they are, and why.
     """
-    if strategy not in get_args(Strategy):
-        raise InputError(
-            f"There is no strategy {strategy!r}", f"Use one of {', '.join(get_args(Strategy))}"
-        )
+    rule = Rule(strategy, resolve, margin, trust or {})
     sets = _by_id(candidate_sets)
     by_set: dict[str, list[Rating]] = defaultdict(list)
     for rating in standing(_fitting(ratings, sets, strict)):
@@ -81,7 +69,7 @@ def build(
         for id, candidate_set in sets.items()
         if id in by_set
         for preference in (
-            *_compared(candidate_set, by_set[id], strategy),
+            *_compared(candidate_set, by_set[id], rule),
             *_corrected(candidate_set, by_set[id]),
         )
     ]
@@ -114,59 +102,29 @@ def _by_id(candidate_sets: Iterable[CandidateSet]) -> dict[str, CandidateSet]:
 
 
 def _compared(
-    candidate_set: CandidateSet, ratings: Sequence[Rating], strategy: Strategy
+    candidate_set: CandidateSet, ratings: Sequence[Rating], rule: Rule
 ) -> Iterator[Preference]:
-    orders = [*_marked(ratings), *_ranked(ratings)]
-    votes = _votes(orders)
+    given = orders(ratings)
+    by_pair = votes(given)
+    decided = decide(by_pair, rule)
     position = {completion.id: i for i, completion in enumerate(candidate_set.completions)}
     nominated = {
-        frozenset(pair) for order in orders for pair in _pairs(order.groups, strategy, position)
+        frozenset(pair) for order in given for pair in _pairs(order.groups, rule.strategy, position)
     }
-    for pair in sorted(nominated, key=lambda pair: sorted(position[id] for id in pair)):
-        count = Counter(vote.winner for vote in votes[pair].values() if vote.winner)
-        first, second = sorted(pair, key=lambda id: -count[id])
-        if count[first] > count[second]:
-            yield _preference(
-                candidate_set,
-                candidate_set.completion(first),
-                candidate_set.completion(second),
-                {rater: vote for rater, vote in votes[pair].items() if vote.winner == first},
-            )
-
-
-def _ranked(ratings: Sequence[Rating]) -> Iterator[_Order]:
-    for rating in ratings:
-        if rating.kind in ("pairwise", "ranking") and not rating.both_bad:
-            groups = tuple(group for group in rating.ranking if group)
-            yield _Order(rating.rater, groups, dict.fromkeys(rating.shown, rating.id))
-
-
-def _marked(ratings: Sequence[Rating]) -> Iterator[_Order]:
-    """Thumbs and stars: answers with the same value are tied."""
-    marks: dict[tuple[str, str], list[Rating]] = defaultdict(list)
-    for rating in ratings:
-        if rating.kind in ("thumbs", "stars"):
-            marks[rating.rater, rating.kind].append(rating)
-    for (rater, _), given in marks.items():
-        values = sorted({mark.value for mark in given if mark.value is not None}, reverse=True)
-        groups = tuple(tuple(m.shown[0] for m in given if m.value == v) for v in values)
-        yield _Order(rater, groups, {mark.shown[0]: mark.id for mark in given})
-
-
-def _votes(orders: Iterable[_Order]) -> dict[frozenset[str], dict[str, _Vote]]:
-    """One vote per pair and rater; a later order of the same rater replaces an earlier one."""
-    votes: dict[frozenset[str], dict[str, _Vote]] = defaultdict(dict)
-    for order in orders:
-        rank = {id: i for i, group in enumerate(order.groups) for id in group}
-        for a, b in combinations(rank, 2):
-            winner = None if rank[a] == rank[b] else min(a, b, key=rank.__getitem__)
-            sources = frozenset({order.source[a], order.source[b]})
-            votes[frozenset({a, b})][order.rater] = _Vote(winner, sources)
-    return votes
+    for pair in sorted(nominated & decided.keys(), key=lambda p: sorted(position[id] for id in p)):
+        winner = decided[pair].winner
+        [loser] = pair - {winner}
+        yield _preference(
+            candidate_set,
+            candidate_set.completion(winner),
+            candidate_set.completion(loser),
+            {rater: vote for rater, vote in by_pair[pair].items() if vote.winner == winner},
+            decided[pair].weight,
+        )
 
 
 def _pairs(
-    groups: Sequence[Sequence[str]], strategy: Strategy, position: Mapping[str, int]
+    groups: Sequence[Sequence[str]], strategy: Strategy | None, position: Mapping[str, int]
 ) -> Iterator[tuple[str, str]]:
     if strategy == "best-vs-worst":
         best, worst = (min(groups[i], key=position.__getitem__) for i in (0, -1))
@@ -179,7 +137,7 @@ def _pairs(
 
 def _corrected(candidate_set: CandidateSet, ratings: Sequence[Rating]) -> Iterator[Preference]:
     """Each corrected text against its original; raters with the same text share one pair."""
-    votes: dict[str, dict[str, _Vote]] = defaultdict(dict)
+    sided: dict[str, dict[str, Vote]] = defaultdict(dict)
     pairs: dict[str, tuple[Completion, Completion]] = {}
     for rating in ratings:
         if rating.kind == "correction":
@@ -187,9 +145,9 @@ def _corrected(candidate_set: CandidateSet, ratings: Sequence[Rating]) -> Iterat
             correction = _correction(original, rating)
             if answer_key(correction) != answer_key(original):
                 pairs.setdefault(correction.id, (correction, original))
-                votes[correction.id][rating.rater] = _Vote(correction.id, frozenset({rating.id}))
+                sided[correction.id][rating.rater] = Vote(correction.id, frozenset({rating.id}))
     for id, (correction, original) in pairs.items():
-        yield _preference(candidate_set, correction, original, votes[id])
+        yield _preference(candidate_set, correction, original, persons_first(sided[id]), 1.0)
 
 
 def _correction(original: Completion, rating: Rating) -> Completion:
@@ -212,7 +170,8 @@ def _preference(
     candidate_set: CandidateSet,
     chosen: Completion,
     rejected: Completion,
-    votes: Mapping[str, _Vote],
+    votes: Votes,
+    weight: float,
 ) -> Preference:
     return Preference(
         id=content_id(candidate_set.id, chosen.id, rejected.id),
@@ -221,4 +180,5 @@ def _preference(
         rejected=rejected,
         ratings=tuple(sorted({id for vote in votes.values() for id in vote.ratings})),
         raters=tuple(sorted(votes)),
+        weight=weight,
     )

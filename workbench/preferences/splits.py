@@ -1,28 +1,40 @@
 """Which side of a split a prompt is on: train, validation or test.
 
-Prompts that ask the same or share a topic are on one side, always. The side is
-a seeded hash of the topic, so that it depends neither on the order of the
-prompts nor on which others there are: a dataset that grows keeps its split.
-The one exception can't be avoided: a prompt that joins two topics moves one of
-them. This module does not know near-duplicates, sessions or source documents.
+Prompts that are connected are on one side, always. These connect, also in a
+chain: an equal topic, an equal question (letter case and system prompt aside),
+nearly the same words in a question, whatever their order, an equal session, a
+debate, and any document that both were given. What is empty connects nothing.
+
+The side is a seeded hash of one name in the component (a topic where there is
+one), so that it depends neither on the order of the prompts nor on other
+components: a dataset that grows keeps its split. Two exceptions can't be
+avoided: a prompt that joins two components moves one of them, and a component
+without a topic can move when a name that sorts before the others joins it.
+This module does not know paraphrases in other words, nor translations.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.errors import InputError
-from workbench.preferences.text import normalise, question_key
+from workbench.preferences.near import alike, words
+from workbench.preferences.text import asked, normalise, question_key
 from workbench.records import Prompt, Split, content_id
+
+SAME_WORDS = 0.75
+"""Jaccard similarity of the words of two questions from which they are connected."""
 
 
 @dataclass(frozen=True)
 class Fractions:
-    """Expected shares of topics held out; the rest is for training.
+    """Expected shares of components held out; the rest is for training.
 
-    Sides are drawn topic by topic, so that with few topics the shares of pairs
-    can differ much from these. Raises InputError where nothing would be left.
+    Sides are drawn component by component (topic by topic, where nothing else
+    connects), so that with few of them the shares of pairs can differ much from
+    these. Raises InputError where nothing would be left.
     """
 
     validation: float = 0.1
@@ -43,38 +55,71 @@ class Fractions:
         return "validation" if draw < self.test + self.validation else "train"
 
 
-def split(prompts: Sequence[Prompt], fractions: Fractions, *, seed: int = 0) -> tuple[Split, ...]:
-    """The side of each prompt, in the given order.
+_Key = tuple[int, str]
+"""A kind, smaller where it should speak for a component rather than another, and a name."""
+_TOPIC, _DEBATE, _SESSION, _DOCUMENT, _QUESTION = range(5)
 
-    Prompts are connected by an equal topic (an empty one connects nothing) and
-    by an equal question (letter case and system prompt aside), also in a chain.
-    """
+
+@dataclass(frozen=True)
+class Components:
+    """What connects prompts: the name of the component of each, in the given order."""
+
+    names: tuple[_Key, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of components."""
+        return len(set(self.names))
+
+    @property
+    def largest(self) -> float:
+        """Share of the prompts that are in the largest component; 0 without prompts."""
+        sizes = Counter(self.names).values()
+        return max(sizes) / len(self.names) if sizes else 0.0
+
+    def sides(self, fractions: Fractions, seed: int) -> tuple[Split, ...]:
+        """The side of each prompt."""
+        return tuple(fractions.side(_draw(name, seed)) for name in self.names)
+
+
+def split(prompts: Sequence[Prompt], fractions: Fractions, *, seed: int = 0) -> tuple[Split, ...]:
+    """The side of each prompt, in the given order."""
+    return connect(prompts).sides(fractions, seed)
+
+
+def connect(prompts: Sequence[Prompt]) -> Components:
+    """The connected components of prompts; what connects them stands at the head of the module."""
     parent: dict[_Key, _Key] = {}
-    for prompt in prompts:
-        first, *others = connections(prompt)
+    keys = [_keys(prompt) for prompt in prompts]
+    for first, *others in keys:
         for key in others:
             _join(parent, first, key)
-    # Tuples sort topics before questions: where there is a topic, it alone decides.
+    questions: dict[frozenset[str], _Key] = {}
+    for prompt, (first, *_) in zip(prompts, keys, strict=True):
+        found = words(asked(prompt))
+        if found:
+            _join(parent, questions.setdefault(found, first), first)
+    firsts = list(questions.values())
+    for a, b in alike(list(questions), SAME_WORDS):
+        _join(parent, firsts[a], firsts[b])
     speaker: dict[_Key, _Key] = {}
-    for prompt in prompts:
-        for key in connections(prompt):
+    for of_prompt in keys:
+        for key in of_prompt:
             root = _root(parent, key)
             speaker[root] = min(speaker.get(root, key), key)
-    return tuple(
-        fractions.side(_draw(speaker[_root(parent, connections(prompt)[0])], seed))
-        for prompt in prompts
+    return Components(tuple(speaker[_root(parent, first)] for first, *_ in keys))
+
+
+def _keys(prompt: Prompt) -> tuple[_Key, ...]:
+    """The names that a prompt shares with those it is connected with; at least its question."""
+    origin = prompt.origin
+    named = (
+        (_TOPIC, normalise(prompt.topic).casefold()),
+        (_DEBATE, origin.debate.strip()),
+        (_SESSION, origin.session.strip()),
+        *((_DOCUMENT, document.strip()) for document in origin.documents),
     )
-
-
-_Key = tuple[int, str]
-_TOPIC, _QUESTION = 0, 1
-
-
-def connections(prompt: Prompt) -> tuple[_Key, ...]:
-    """What connects a prompt with others: its topic, where it has one, then its question."""
-    topic = normalise(prompt.topic).casefold()
-    question = (_QUESTION, question_key(prompt))
-    return ((_TOPIC, topic), question) if topic else (question,)
+    return (*((kind, name) for kind, name in named if name), (_QUESTION, question_key(prompt)))
 
 
 def _draw(key: _Key, seed: int) -> float:

@@ -28,8 +28,13 @@ def prompt_key(prompt: Prompt) -> str:
 
 def question_key(prompt: Prompt) -> str:
     """What was asked, whatever the system prompt and the case of its letters."""
-    asked = [_turn(message) for message in prompt.messages if message.role != "system"]
-    return unicodedata.normalize("NFKC", "\n".join(asked)).casefold()
+    turns = [_turn(message) for message in prompt.messages if message.role != "system"]
+    return unicodedata.normalize("NFKC", "\n".join(turns)).casefold()
+
+
+def asked(prompt: Prompt) -> str:
+    """The texts of a conversation without its system prompt, and without who said what."""
+    return "\n".join(message.content for message in prompt.messages if message.role != "system")
 
 
 def answer_key(completion: Completion) -> str:

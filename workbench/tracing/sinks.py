@@ -33,11 +33,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from workbench.errors import SettingsError
 from workbench.journal import Journal
-from workbench.settings import Settings
+from workbench.settings import LANGFUSE_CLOUD, Settings
 from workbench.tracing import spans
 from workbench.tracing.spans import SpanRecord
 
-LANGFUSE_CLOUD = "https://cloud.langfuse.com"
 TRACES = "/api/public/otel/v1/traces"
 PATIENCE_S = 5
 """Longest attempt at one hand-over to Langfuse, and how long it rests after a failed one."""

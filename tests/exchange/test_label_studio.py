@@ -6,14 +6,23 @@ import json
 from pathlib import Path
 
 import pytest
+from examples import STRANGE_TEXTS, candidate_set
 from label_studio_sdk.label_interface import LabelInterface
 
-from workbench.errors import InputError
-from workbench.feedback.label_studio import VERDICTS, export_tasks, pairwise_config, task_key
+from workbench.errors import InputError, SettingsError
+from workbench.exchange.label_studio import (
+    TEMPLATES,
+    VERDICTS,
+    Template,
+    config,
+    export_tasks,
+    task_key,
+    tasks,
+)
 
 
 def test_the_configuration_is_valid_and_asks_for_a_verdict() -> None:
-    interface = LabelInterface(pairwise_config())
+    interface = LabelInterface(config())
     interface.validate()
     verdict = interface.get_control("verdict")
     assert tuple(verdict.labels) == VERDICTS
@@ -26,9 +35,9 @@ def test_the_configuration_is_valid_and_asks_for_a_verdict() -> None:
 def test_an_annotation_with_each_verdict_fits_the_configuration(verdict: str) -> None:
     region = {"id": "x", "from_name": "verdict", "to_name": "prompt", "type": "choices"}
     annotation = {"result": [{**region, "value": {"choices": [verdict]}}]}
-    assert LabelInterface(pairwise_config()).validate_annotation(annotation)
+    assert LabelInterface(config()).validate_annotation(annotation)
     annotation["result"][0]["value"]["choices"] = ["maybe"]
-    assert not LabelInterface(pairwise_config()).validate_annotation(annotation)
+    assert not LabelInterface(config()).validate_annotation(annotation)
 
 
 def test_every_pair_becomes_one_blind_task(make_set, tmp_path: Path) -> None:
@@ -36,7 +45,7 @@ def test_every_pair_becomes_one_blind_task(make_set, tmp_path: Path) -> None:
     path = tmp_path / "out" / "tasks.json"
     assert export_tasks(sets, path, seed=0) == 4
     tasks = json.loads(path.read_text())
-    interface = LabelInterface(pairwise_config())
+    interface = LabelInterface(config())
     assert all(interface.validate_task(task) for task in tasks)
     assert len({task["data"]["task_key"] for task in tasks}) == 4
     assert {frozenset((t["data"]["answer_a"], t["data"]["answer_b"])) for t in tasks} == {
@@ -69,3 +78,43 @@ def test_a_path_that_can_not_be_written_is_refused(make_set, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="can't be written"):
         export_tasks([make_set("s", "a", "b")], tmp_path / "file" / "t.json", seed=0)
+
+
+FIELDS = {"verdict": "verdict", "pairwise": "pairwise", "ranker": "ranking"}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_fits_its_tasks(template: Template) -> None:
+    one = candidate_set("s", "один", "two", "three")
+    made = tasks([one], seed=0, template=template)
+    interface = LabelInterface(config(template))
+    interface.validate()
+    assert {control.name for control in interface.controls} == {
+        FIELDS[template],
+        "confidence",
+        "comment",
+    }
+    assert len(made) == (1 if template == "ranker" else 3)
+    assert len({task.key for task in made}) == len(made)
+
+
+def test_an_unknown_template_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no template 'stars'"):
+        config("stars")  # type: ignore[arg-type]
+
+
+def test_a_ranking_shows_all_answers_under_names_that_tell_nothing(make_set) -> None:
+    one = make_set("s", "один", "two", "three")
+    (task,) = tasks([one], seed=1, template="ranker")
+    assert sorted(answer["body"] for answer in task.data["answers"]) == ["three", "two", "один"]
+    assert [answer["title"] for answer in task.data["answers"]] == ["A", "B", "C"]
+    assert not any(secret in json.dumps(task.data) for secret in ("secret", "s-0", "s-1", "s-2"))
+
+
+def test_answers_of_any_text_are_shown_as_they_are() -> None:
+    texts = list(STRANGE_TEXTS.values())
+    pairs = [candidate_set(str(n), text, f"other {n}") for n, text in enumerate(texts)]
+    shown = {
+        text for t in tasks(pairs, seed=0) for text in (t.data["answer_a"], t.data["answer_b"])
+    }
+    assert {text.replace("\0", "␀") for text in texts} <= shown

@@ -1,0 +1,483 @@
+"""Export to a real Label Studio and back: nothing doubled, nothing lost, whoever is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from examples import STRANGE_TEXTS, candidate_set
+from label_studio_server import LabelStudioServer, free_port
+
+from workbench import ratings as rules
+from workbench.errors import InputError, ServerError
+from workbench.exchange.annotations import Pulled
+from workbench.exchange.label_studio import config, tasks
+from workbench.exchange.label_studio_project import Exported, Server, export_pairs, look
+from workbench.exchange.label_studio_pull import pull_annotations, pull_foreign
+from workbench.journal import Journal
+from workbench.records import CandidateSet, Rating, SetAside
+
+pytestmark = pytest.mark.slow
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def verdict(choice: str) -> list[dict[str, Any]]:
+    value = {"choices": [choice]}
+    return [
+        {"id": "v", "from_name": "verdict", "to_name": "prompt", "type": "choices", "value": value}
+    ]
+
+
+def make_sets(n: int, prefix: str = "") -> list[CandidateSet]:
+    return [candidate_set(f"{prefix}{i}", f"yes {i}", f"no {i}") for i in range(n)]
+
+
+@dataclass
+class Desk:
+    """A project with tasks, and the journals that its annotations go to."""
+
+    server: Server
+    sets: list[CandidateSet]
+    folder: Path
+    exported: Exported
+
+    @property
+    def client(self) -> Any:
+        return self.server.client()
+
+    @property
+    def ratings(self) -> Journal[Rating]:
+        return Journal(self.folder / "ratings.jsonl", Rating)
+
+    @property
+    def aside(self) -> Journal[SetAside]:
+        return Journal(self.folder / "aside.jsonl", SetAside)
+
+    @property
+    def standing(self) -> list[Rating]:
+        checked = rules.check(self.ratings, self.sets)
+        assert checked.aside == ()
+        return rules.standing(checked.good)
+
+    def tasks(self) -> list[Any]:
+        project = self.exported.project
+        return list(self.client.tasks.list(project=project, include="id,data", page_size=1000))
+
+    def pull(self, **more: Any) -> Pulled:
+        more = {"cursor": self.folder / "cursor.json", **more}
+        sets = more.pop("sets", self.sets)
+        return pull_annotations(
+            self.server, self.exported.project, sets, self.ratings, self.aside, **more
+        )
+
+    def annotate(self, task: int, choice: str, server: Server | None = None, **more: Any) -> int:
+        client = (server or self.server).client()
+        return int(client.annotations.create(id=task, result=verdict(choice), **more).id)
+
+    def chosen(self) -> list[str]:
+        """Texts of the answers that stand as better, one per rating; "" for others."""
+        by_id = {one.id: one for one in self.sets}
+        return [
+            by_id[r.candidate_set].completion(r.ranking[0][0]).text if len(r.ranking) == 2 else ""
+            for r in self.standing
+        ]
+
+
+@pytest.fixture
+def desk(label_studio: LabelStudioServer, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+    sets = make_sets(4)
+    title = request.node.name.removeprefix("test_")[:50]
+    exported = export_pairs(label_studio.server, sets, title=title, seed=0)
+    return Desk(label_studio.server, sets, tmp_path, exported)
+
+
+def keys(desk: Desk) -> list[str]:
+    return sorted(task.data["task_key"] for task in desk.tasks())
+
+
+def test_exporting_again_adds_only_what_is_new(desk: Desk) -> None:
+    assert (desk.exported.new, desk.exported.present) == (4, 0)
+    assert look(desk.client, desk.exported.project).tasks == 4
+    told: list[tuple[int, int]] = []
+    more = export_pairs(
+        desk.server,
+        [*desk.sets, *make_sets(3, "more ")],
+        title="exporting_again_adds_only_what_is_new",
+        seed=0,
+        overlap=3,
+        batch=2,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert (more.project, more.new, more.present) == (desk.exported.project, 3, 4)
+    assert told == [(4, 7), (6, 7), (7, 7)]
+    assert len(set(keys(desk))) == len(keys(desk)) == 7
+    assert look(desk.client, more.project).overlap == 3
+
+
+def test_the_project_hides_who_answered_and_what_a_model_thinks(desk: Desk) -> None:
+    project = desk.client.projects.get(id=desk.exported.project)
+    assert not project.model_version
+    assert not project.show_collab_predictions
+    assert not project.enable_empty_annotation
+    whole = desk.client.tasks.list(project=desk.exported.project, page_size=100)
+    for task in whole:
+        assert not task.predictions
+        assert set(task.data) == {"task_key", "prompt", "answer_a", "answer_b"}
+        assert not any(secret in json.dumps(task.data) for secret in ("llama.cpp", "f" * 64))
+
+
+def test_a_project_of_that_title_without_the_fields_is_refused(
+    label_studio: LabelStudioServer,
+) -> None:
+    client = label_studio.client()
+    client.projects.create(title="made by hand", label_config=config("pairwise"))
+    with pytest.raises(InputError, match="has no field 'verdict'"):
+        export_pairs(label_studio.server, make_sets(1), title="made by hand", seed=0)
+    found = export_pairs(
+        label_studio.server, make_sets(1), title="made by hand", seed=0, template="pairwise"
+    )
+    assert found.new == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"title": "ab"}, {"title": "x" * 51}, {"overlap": 0}, {"batch": 0}]
+)
+def test_what_makes_no_project_is_refused(
+    label_studio: LabelStudioServer, wrong: dict[str, Any]
+) -> None:
+    asked: dict[str, Any] = {"title": "three", "seed": 0, **wrong}
+    with pytest.raises(InputError, match="make no project"):
+        export_pairs(label_studio.server, make_sets(1), **asked)
+
+
+def test_failures_are_one_line_without_the_token(
+    label_studio: LabelStudioServer, tmp_path: Path
+) -> None:
+    url = label_studio.server.url
+    token = "0123456789" * 4
+    for server, told in [
+        (Server(url, token), "refuses the token"),
+        (Server(f"http://127.0.0.1:{free_port()}", token), "can't be reached"),
+        (Server(f"{url}/static", token), "not a Label Studio"),
+    ]:
+        with pytest.raises(ServerError, match=told) as failure:
+            export_pairs(server, make_sets(1), title="failures", seed=0)
+        assert "\n" not in str(failure.value)
+        assert token not in str(failure.value) + repr(server)
+    with pytest.raises(InputError, match="not an address"):
+        export_pairs(Server("label studio", token), make_sets(1), title="failures", seed=0)
+    nowhere = Desk(label_studio.server, [], tmp_path, Exported(10**6, "", 0, 0))
+    with pytest.raises(ServerError, match="no such project"):
+        nowhere.pull()
+
+
+def test_ratings_come_in_once(desk: Desk) -> None:
+    first, second, *_ = desk.tasks()
+    desk.annotate(first.id, "A", lead_time=2.5)
+    desk.annotate(second.id, "both bad")
+    assert desk.pull() == Pulled(2, 0, 0, 4)
+    assert desk.pull().ratings == 0
+    assert desk.chosen() == [first.data["answer_a"], ""]
+    assert [rating.both_bad for rating in desk.standing] == [False, True]
+    assert desk.standing[0].seconds == 2.5
+    assert {rating.rater for rating in desk.standing} == {"person:rater@example.com"}
+
+
+def test_edits_replace_and_deletions_take_back(desk: Desk) -> None:
+    first, second, third, _ = desk.tasks()
+    ids = [desk.annotate(task.id, "A") for task in (first, second, third)]
+    desk.pull()
+    desk.client.annotations.update(id=ids[0], result=verdict("B"))
+    desk.client.annotations.delete(id=ids[1])
+    desk.client.tasks.delete(id=str(third.id))
+    pulled = desk.pull()
+    assert (pulled.ratings, pulled.taken_back) == (1, 2)
+    assert desk.chosen() == [first.data["answer_b"]]
+    assert len(list(desk.ratings)) == 6
+    desk.client.annotations.delete(id=ids[0])
+    assert desk.pull().taken_back == 2
+    assert desk.standing == []
+    nothing = desk.pull()
+    assert (nothing.ratings, nothing.taken_back, nothing.aside) == (0, 0, 0)
+
+
+def test_skips_count_as_judgements_that_may_be_mended(desk: Desk) -> None:
+    task = desk.tasks()[0]
+    id = desk.client.annotations.create(id=task.id, result=[], was_cancelled=True).id
+    assert desk.pull().ratings == 1
+    assert [rating.kind for rating in desk.standing] == ["skip"]
+    desk.client.annotations.update(id=id, result=verdict("B"), was_cancelled=False)
+    desk.pull()
+    assert desk.chosen() == [task.data["answer_b"]]
+
+
+def test_a_task_made_again_is_joined_by_its_key(desk: Desk) -> None:
+    task = desk.tasks()[0]
+    desk.annotate(task.id, "A")
+    desk.pull()
+    desk.client.tasks.delete(id=str(task.id))
+    again = export_pairs(
+        desk.server, desk.sets, title="a_task_made_again_is_joined_by_its_key", seed=0
+    )
+    assert again.new == 1
+    (new,) = [t for t in desk.tasks() if t.data["task_key"] == task.data["task_key"]]
+    desk.annotate(new.id, "B")
+    pulled = desk.pull()
+    assert (pulled.ratings, pulled.taken_back) == (1, 1)
+    assert desk.chosen() == [task.data["answer_b"]]
+
+
+def test_annotators_are_told_apart_and_the_latest_word_of_each_counts(
+    desk: Desk, label_studio: LabelStudioServer
+) -> None:
+    other = label_studio.second_annotator()
+    task = desk.tasks()[0]
+    desk.annotate(task.id, "A")
+    desk.annotate(task.id, "B", other)
+    desk.annotate(task.id, "tie", other)
+    desk.pull(names={"second@example.com": "boris"})
+    assert {r.rater: len(r.ranking) for r in desk.standing} == {
+        "person:rater@example.com": 2,
+        "person:boris": 1,
+    }
+
+
+def test_what_means_nothing_is_set_aside_until_it_does(desk: Desk) -> None:
+    first, second, third, _ = desk.tasks()
+    desk.annotate(first.id, "A")
+    desk.annotate(second.id, "perhaps")
+    desk.client.annotations.create(id=third.id, result=[])
+    foreign = [{"data": {**first.data, "task_key": "unknown"}}]
+    desk.client.projects.import_tasks(id=desk.exported.project, request=foreign)
+    stranger = next(t for t in desk.tasks() if t.data["task_key"] == "unknown")
+    desk.annotate(stranger.id, "A")
+    known = [one for one in desk.sets if one.prompt.messages[0].content != first.data["prompt"]]
+    assert desk.pull(sets=known).ratings == 0
+    assert {item.reason.split(" '")[0] for item in desk.aside} >= {"it holds no judgement"}
+    assert desk.pull().ratings == 1
+    assert desk.chosen() == [first.data["answer_a"]]
+    count = len(list(desk.aside))
+    assert desk.pull().aside == 0
+    assert len(list(desk.aside)) == count
+
+
+def test_an_annotation_that_loses_its_verdict_is_taken_back(desk: Desk) -> None:
+    id = desk.annotate(desk.tasks()[0].id, "A")
+    desk.pull()
+    desk.client.annotations.update(id=id, result=[])
+    assert desk.pull().taken_back == 1
+    assert desk.standing == []
+
+
+def test_a_cursor_serves_one_project(desk: Desk) -> None:
+    other = export_pairs(desk.server, desk.sets, title="another one", seed=0)
+    desk.pull()
+    with pytest.raises(InputError, match="belongs to another project"):
+        Desk(desk.server, desk.sets, desk.folder, other).pull()
+    (desk.folder / "cursor.json").write_text("{")
+    with pytest.raises(InputError, match="can't be read"):
+        desk.pull()
+
+
+def test_without_its_cursor_nothing_is_counted_twice(desk: Desk) -> None:
+    desk.annotate(desk.tasks()[0].id, "A")
+    desk.pull()
+    (desk.folder / "cursor.json").unlink()
+    assert desk.pull().ratings == 0
+
+
+def test_answers_of_any_text_come_back_to_their_set(
+    label_studio: LabelStudioServer, tmp_path: Path
+) -> None:
+    sets = [candidate_set(name, text, f"other {name}") for name, text in STRANGE_TEXTS.items()]
+    exported = export_pairs(label_studio.server, sets, title="strange texts", seed=0)
+    desk = Desk(label_studio.server, sets, tmp_path, exported)
+    sent = {task.key: task.data for task in tasks(sets, seed=0)}
+    assert {task.data["task_key"]: task.data for task in desk.tasks()} == sent
+    for task in desk.tasks():
+        desk.annotate(task.id, "A")
+    assert desk.pull().ratings == len(sets)
+    assert {rating.candidate_set for rating in desk.standing} == set(STRANGE_TEXTS)
+
+
+def test_others_pairwise_projects_become_ratings(
+    label_studio: LabelStudioServer, tmp_path: Path
+) -> None:
+    client = label_studio.client()
+    page = """<View><Pairwise name="pw" toName="text1,text2"/><Text name="q" value="$q"/>
+      <Text name="text1" value="$text1"/><Text name="text2" value="$text2"/></View>"""
+    project = client.projects.create(title="theirs", label_config=page).id
+    data = [{"q": f"Why {n}?", "text1": f"left {n}", "text2": f"right {n}"} for n in range(2)]
+    client.projects.import_tasks(id=project, request=[{"data": d} for d in data])
+    value = {"from_name": "pw", "to_name": "pw", "type": "pairwise", "value": {"selected": "left"}}
+    for task in client.tasks.list(project=project):
+        client.annotations.create(id=task.id, result=[value])
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    aside = Journal(tmp_path / "aside.jsonl", SetAside)
+    sets = Journal(tmp_path / "sets.jsonl", CandidateSet)
+    for new in (2, 0):
+        pulled = pull_foreign(
+            label_studio.server, project, sets, ratings, aside, cursor=tmp_path / "cursor.json"
+        )
+        assert (pulled.ratings, pulled.aside) == (new, 0)
+    by_id = {one.id: one for one in sets}
+    assert rules.check(ratings, sets).aside == ()
+    better = {by_id[r.candidate_set].completion(r.ranking[0][0]).text for r in ratings}
+    assert better == {"left 0", "left 1"}
+
+
+# --- killed -----------------------------------------------------------------
+
+KILLED = """
+import os, signal, sys
+import httpx
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import test_label_studio_project as tests
+
+calls, send = [0], httpx.HTTPTransport.handle_request
+
+def send_and_die(self, request):
+    response = send(self, request)
+    response.read()
+    calls[0] += 1
+    if calls[0] == {after}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return response
+
+httpx.HTTPTransport.handle_request = send_and_die
+{work}
+print("calls", calls[0])
+"""
+
+
+def run_killed(work: str, after: int, token: str) -> subprocess.CompletedProcess[str]:
+    """Run `work` in a process that is killed once its call number `after` is answered."""
+    path = f"{TESTS / 'feedback'!s}"
+    code = KILLED.format(tests=path, after=after, work=work)
+    environ = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}", "TOKEN": token, "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=300
+    )
+
+
+def test_an_export_killed_after_any_call_is_completed_without_doubles(
+    label_studio: LabelStudioServer, tmp_path: Path
+) -> None:
+    url, token = label_studio.server.url, label_studio.server.token
+    work = f"""
+server = tests.Server({url!r}, os.environ["TOKEN"])
+tests.export_pairs(server, tests.make_sets(300), title={{title!r}}, seed=0, batch=50)
+"""
+    whole = run_killed(work.format(title="never killed"), 0, token)
+    assert whole.returncode == 0, whole.stderr
+    calls = int(whole.stdout.split()[-1])
+    assert calls >= 9
+    for after in range(1, calls + 1):
+        title = f"killed after {after}"
+        assert run_killed(work.format(title=title), after, token).returncode == -signal.SIGKILL
+        exported = export_pairs(label_studio.server, make_sets(300), title=title, seed=0, batch=50)
+        assert exported.new + exported.present == 300
+        assert look(label_studio.client(), exported.project).tasks == 300
+        titles = label_studio.client().projects.list(title=title)
+        assert sum(project.title == title for project in titles) == 1
+        desk = Desk(label_studio.server, [], tmp_path, exported)
+        assert keys(desk) == sorted(task.key for task in tasks(make_sets(300), seed=0))
+
+
+def test_a_pull_killed_at_any_write_is_completed_without_doubles(desk: Desk) -> None:
+    for task in desk.tasks():
+        desk.annotate(task.id, "A")
+    desk.pull()
+    first, second, third, _ = desk.tasks()
+    desk.annotate(first.id, "B")
+    desk.client.tasks.delete(id=str(second.id))
+    desk.annotate(third.id, "perhaps")
+    cursor, journal = desk.folder / "cursor.json", desk.ratings.path
+    before = {path: path.read_bytes() for path in (cursor, journal)}
+    work = f"""
+import workbench.journal as journal
+writes, replace_file, sync = [0], os.replace, os.fsync
+def count(done):
+    writes[0] += 1
+    if writes[0] == {{at}}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+os.replace = lambda *names: count(replace_file(*names))
+os.fsync = lambda file: count(sync(file))
+exported = tests.Exported({desk.exported.project}, "", 0, 0)
+server = tests.Server({desk.server.url!r}, os.environ["TOKEN"])
+tests.Desk(server, tests.make_sets(4), Path({str(desk.folder)!r}), exported).pull()
+print("writes", writes[0])
+"""
+    whole = run_killed(work.format(at=0), 0, desk.server.token)
+    assert whole.returncode == 0, whole.stderr
+    writes = int(whole.stdout.split()[-3])
+    assert writes >= 6
+    expected = [(r.id, r.kind) for r in desk.standing]
+    assert len(expected) == 3
+    for at in range(1, writes + 1):
+        for path, content in before.items():
+            path.write_bytes(content)
+        desk.aside.path.unlink(missing_ok=True)
+        killed = run_killed(work.format(at=at), 0, desk.server.token)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        desk.pull()
+        assert [(r.id, r.kind) for r in desk.standing] == expected
+        ids = [rating.id for rating in desk.ratings]
+        assert len(ids) == len(set(ids))
+        assert sum(rating.kind == "undo" for rating in desk.ratings) == 1
+        assert len(list(desk.aside)) == 2
+
+
+def test_a_rating_of_a_killed_pull_is_taken_back_when_it_is_gone(desk: Desk) -> None:
+    task = desk.tasks()[0]
+    desk.pull()
+    id = desk.annotate(task.id, "A")
+    cursor = desk.folder / "cursor.json"
+    work = f"""
+import workbench.exchange.label_studio_pull as pulling
+def die(*anything):
+    os.kill(os.getpid(), signal.SIGKILL)
+pulling._take_back = die
+exported = tests.Exported({desk.exported.project}, "", 0, 0)
+server = tests.Server({desk.server.url!r}, os.environ["TOKEN"])
+tests.Desk(server, tests.make_sets(4), Path({str(desk.folder)!r}), exported).pull()
+"""
+    seen = json.loads(cursor.read_bytes())["tasks"]
+    assert run_killed(work, 0, desk.server.token).returncode == -signal.SIGKILL
+    assert json.loads(cursor.read_bytes())["tasks"] == seen
+    assert len(list(desk.ratings)) == 1
+    desk.client.annotations.delete(id=id)
+    assert desk.pull().taken_back == 1
+    assert desk.standing == []
+
+
+# --- many -------------------------------------------------------------------
+
+
+def test_five_thousand_tasks_are_exported_once_and_100_new_ratings_found(
+    label_studio: LabelStudioServer, tmp_path: Path
+) -> None:
+    sets = make_sets(5000)
+    asked: dict[str, Any] = {"title": "five thousand", "seed": 0}
+    first = export_pairs(label_studio.server, sets, **asked)
+    again = export_pairs(label_studio.server, sets, **asked)
+    assert (first.new, again.new, again.present) == (5000, 0, 5000)
+    desk = Desk(label_studio.server, sets, tmp_path, first)
+    all_tasks = desk.tasks()
+    assert keys(desk) == sorted(task.key for task in tasks(sets, seed=0))
+    assert desk.pull().looked_at == 5000
+    chosen = [task.id for task in all_tasks[::50]]
+    for id in chosen:
+        desk.annotate(id, "A")
+    pulled = desk.pull()
+    assert (pulled.ratings, pulled.aside) == (100, 0)
+    assert sorted(desk.chosen()) == sorted(task.data["answer_a"] for task in all_tasks[::50])

@@ -1,0 +1,458 @@
+"""Delivery of ratings as scores, against a stand-in of Langfuse on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import langfuse_stand_in as langfuse
+import pytest
+from examples import STRANGE_TEXTS, candidate_set, rating
+
+from workbench.errors import InputError, ServerError, SettingsError
+from workbench.exchange import delivery
+from workbench.exchange.delivery import Handover, deliver, ledger_beside
+from workbench.exchange.langfuse_project import LangfuseProject, connect
+from workbench.exchange.outbox import Outbox
+from workbench.journal import Journal
+from workbench.records import CandidateSet, Rating
+from workbench.settings import Settings
+
+
+def project(url: str, secret: str = langfuse.SECRET) -> LangfuseProject:
+    settings = Settings(
+        root=Path("/nowhere"),
+        home=Path("/nowhere"),
+        langfuse_public_key=langfuse.PUBLIC,
+        langfuse_secret_key=secret,
+        langfuse_base_url=url,
+    )
+    return connect(settings)
+
+
+def traced(id: str, *texts: str) -> CandidateSet:
+    """Completion `a` of set `s1` has the trace `trace-s1-a`."""
+    plain = candidate_set(id, *texts)
+    completions = (replace(c, trace_id=f"trace-{id}-{c.id}") for c in plain.completions)
+    return replace(plain, completions=tuple(completions))
+
+
+SETS = [traced("s1", "one", "two", "three")]
+
+
+@pytest.fixture
+def server() -> Iterator[langfuse.StandIn]:
+    with langfuse.running() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Journal[Handover]:
+    return ledger_beside(tmp_path / "ratings.jsonl")
+
+
+def said(server: langfuse.StandIn) -> set[tuple[Any, ...]]:
+    return {(s["subject"]["id"], s["name"], s["dataType"], s["value"]) for s in server.scores}
+
+
+def sent_lines(ledger: Journal[Handover]) -> set[str]:
+    return {line.score for line in ledger if line.state == "sent"}
+
+
+def test_each_kind_of_rating_becomes_its_scores(server, ledger):
+    ratings = [
+        rating("s1", "b>ac"),
+        rating("s1", kind="thumbs", shown="a", value=1),
+        rating("s1", kind="stars", shown="b", value=4),
+        rating("s1", kind="correction", shown="c", text="drei"),
+        replace(rating("s1", kind="comment", shown="a"), comment="too short"),
+        rating("s1", "", kind="pairwise", shown="ab", both_bad=True, rater="person:ben"),
+    ]
+    done = deliver(ratings, SETS, project(server.url), ledger)
+    assert said(server) == {
+        ("trace-s1-b", "preference", "NUMERIC", 1.0),
+        ("trace-s1-a", "preference", "NUMERIC", 0.25),
+        ("trace-s1-c", "preference", "NUMERIC", 0.25),
+        ("trace-s1-a", "thumbs", "BOOLEAN", True),
+        ("trace-s1-b", "stars", "NUMERIC", 4.0),
+        ("trace-s1-c", "output", "CORRECTION", "drei"),
+        ("trace-s1-a", "comment", "TEXT", "too short"),
+        ("trace-s1-a", "both-bad", "CATEGORICAL", "both_bad"),
+        ("trace-s1-b", "both-bad", "CATEGORICAL", "both_bad"),
+    }
+    assert (done.sent, done.pending, done.refused, done.without_trace) == (9, 0, (), 0)
+    assert {s["metadata"]["rater"] for s in server.scores} == {"person:anna", "person:ben"}
+    first = next(s for s in server.scores if s["value"] == 1.0)
+    assert first["metadata"]["position"] == 1
+    assert first["timestamp"] == "2026-01-01T10:00:00.000Z"
+
+
+def test_answers_drawn_together_share_a_trace_and_keep_their_own_scores(server, ledger):
+    plain = candidate_set("s2", "one", "two", "three")
+    drawn = replace(
+        plain, completions=tuple(replace(c, trace_id="draw") for c in plain.completions)
+    )
+    done = deliver([rating("s2", "b>a>c")], [drawn], project(server.url), ledger)
+    assert done.sent == 3
+    found = {s["metadata"]["completion"]: (s["subject"]["id"], s["value"]) for s in server.scores}
+    assert found == {"b": ("draw", 1.0), "a": ("draw", 0.5), "c": ("draw", 0.0)}
+
+
+def test_delivering_again_sends_nothing(server, ledger):
+    ratings = [rating("s1", "a>b>c")]
+    deliver(ratings, SETS, project(server.url), ledger)
+    requests = len(server.requests)
+    assert deliver(ratings, SETS, project(server.url), ledger).sent == 0
+    assert len(server.requests) == requests
+
+
+def test_the_trace_that_a_rating_names_comes_before_the_completions(server, ledger):
+    shown = replace(rating("s1", kind="thumbs", shown="a", value=0), traces=("elsewhere",))
+    deliver([shown], SETS, project(server.url), ledger)
+    assert said(server) == {("elsewhere", "thumbs", "BOOLEAN", False)}
+
+
+def test_skips_repeats_pulled_and_untraced_ratings_are_not_sent(server, ledger):
+    thumb = rating("s1", kind="thumbs", shown="a", value=1)
+    ratings = [
+        rating("s1", kind="skip", shown="ab"),
+        replace(thumb, id="again", repeats=thumb.id),
+        replace(thumb, id="pulled", door="langfuse"),
+        rating("s2", "a>b"),
+        rating("gone", "a>b", id="of-no-set"),
+    ]
+    done = deliver(ratings, [*SETS, candidate_set("s2", "x", "y")], project(server.url), ledger)
+    assert (done.sent, done.without_trace) == (0, 1)
+    assert [item.source for item in done.unfit] == ["ratings: of-no-set"]
+    assert server.scores == []
+
+
+def test_a_change_of_mind_leaves_one_current_score(server, ledger):
+    first = rating("s1", kind="stars", shown="a", value=2)
+    second = rating("s1", kind="stars", shown="a", value=5, at="2026-01-01T10:05:00Z")
+    there = project(server.url)
+    deliver([first], SETS, there, ledger)
+    done = deliver([first, second], SETS, there, ledger, settles_s=0)
+    assert (done.sent, done.withdrawn) == (1, 1)
+    assert said(server) == {("trace-s1-a", "stars", "NUMERIC", 5.0)}
+
+
+def test_undo_deletes_and_undoing_the_undo_brings_the_score_back_under_a_new_id(server, ledger):
+    thumb = rating("s1", kind="thumbs", shown="a", value=1)
+    undo = rating("s1", kind="undo", shown="a", undoes=thumb.id, id="u1", at="2026-01-01T10:01:00Z")
+    back = rating("s1", kind="undo", shown="a", undoes="u1", id="u2", at="2026-01-01T10:02:00Z")
+    there = project(server.url)
+    deliver([thumb], SETS, there, ledger)
+    (old,) = server.scores
+    deliver([thumb, undo], SETS, there, ledger, settles_s=0)
+    assert server.scores == []
+    deliver([thumb, undo, back], SETS, there, ledger, settles_s=0)
+    (new,) = server.scores
+    assert (old["value"], new["value"]) == (True, True)
+    assert old["id"] != new["id"]
+
+
+def test_a_late_server_is_asked_to_delete_only_what_it_can_find(server, ledger):
+    server.delay_s = 0.4
+    thumb = rating("s1", kind="thumbs", shown="a", value=1)
+    undo = rating("s1", kind="undo", shown="a", undoes=thumb.id, at="2026-01-01T10:01:00Z")
+    there = project(server.url)
+    deliver([thumb], SETS, there, ledger)
+    waiting = deliver([thumb, undo], SETS, there, ledger, settles_s=60, deadline_s=0.1)
+    assert (waiting.withdrawn, waiting.pending) == (0, 1)
+    assert "settled" in waiting.waiting
+    deliver([thumb, undo], SETS, there, ledger, settles_s=1.5, deadline_s=5)
+    time.sleep(0.5)
+    assert server.scores == []
+
+
+def test_a_rating_undone_before_it_was_sent_never_leaves(server, ledger):
+    thumb = rating("s1", kind="thumbs", shown="a", value=1)
+    undo = rating("s1", kind="undo", shown="a", undoes=thumb.id, at="2026-01-01T10:01:00Z")
+    deliver([thumb, undo], SETS, project(server.url), ledger)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("trouble", ["500", "503", "429", "drop", "lost"])
+def test_a_server_in_trouble_is_asked_again_until_it_says_yes(server, ledger, trouble):
+    left = [trouble, trouble]
+    server.trouble = lambda method, path: left.pop() if left else ""
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert (done.sent, done.pending) == (3, 0)
+    assert len(server.scores) == 3
+    assert sent_lines(ledger) == {s["id"] for s in server.scores}
+
+
+def test_a_hanging_server_is_left_at_the_deadline_with_nothing_lost(server, ledger):
+    server.trouble = lambda method, path: "hang"
+    server.hang_s = 20
+    began = time.monotonic()
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger, deadline_s=0.5)
+    assert time.monotonic() - began < 10
+    assert (done.sent, done.pending) == (0, 3)
+    assert "can't be reached" in done.waiting
+    assert sent_lines(ledger) == set()
+
+
+def test_a_dead_server_leaves_all_pending(ledger):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    there = project(f"http://127.0.0.1:{port}")
+    done = deliver([rating("s1", "a>b>c")], SETS, there, ledger, deadline_s=0.5)
+    assert (done.sent, done.pending) == (0, 3)
+    assert langfuse.SECRET not in done.waiting
+
+
+def test_a_partial_failure_is_narrowed_down_to_the_score_that_is_refused(server, ledger):
+    server.reject = lambda score: "no such trace" if score["traceId"] == "trace-s1-b" else ""
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert {s["subject"]["id"] for s in server.scores} == {"trace-s1-a", "trace-s1-c"}
+    assert [item.reason for item in done.refused] == ["no such trace"]
+    requests = len(server.requests)
+    again = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert len(server.requests) == requests
+    assert again.refused == done.refused
+
+
+def test_a_partial_failure_that_passes_loses_nothing(server, ledger):
+    server.fails_first = 1.0
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert (done.sent, done.refused) == (3, ())
+    assert len(server.scores) == 3
+
+
+def test_a_score_that_is_too_large_does_not_hold_up_the_others(server, ledger, monkeypatch):
+    monkeypatch.setattr(delivery, "LONGEST_BODY", 100_000)
+    server.reject = lambda score: "too large" if len(str(score["value"])) > 100_000 else ""
+    ratings = [
+        rating("s1", kind="correction", shown="a", text="x" * 150_000),
+        rating("s1", kind="thumbs", shown="b", value=1),
+    ]
+    done = deliver(ratings, SETS, project(server.url), ledger)
+    assert said(server) == {("trace-s1-b", "thumbs", "BOOLEAN", True)}
+    assert [item.reason for item in done.refused] == ["too large"]
+
+
+def test_wrong_keys_are_one_clear_error_and_nothing_counts_as_sent(server, ledger):
+    there = project(server.url, secret="sk-lf-another-secret")
+    with pytest.raises(ServerError, match="refused the keys: Invalid credentials") as caught:
+        deliver([rating("s1", "a>b")], SETS, there, ledger)
+    assert "sk-lf" not in str(caught.value)
+    assert sent_lines(ledger) == set()
+    assert deliver([rating("s1", "a>b")], SETS, project(server.url), ledger).sent == 2
+
+
+def test_an_address_that_is_no_langfuse_is_a_clear_error(ledger):
+    with langfuse.running() as server, pytest.raises(ServerError, match="answered 404"):
+        _ = project(server.url + "/wrong").id
+
+
+def test_without_keys_the_error_names_the_variable():
+    settings = Settings(root=Path("/nowhere"), home=Path("/nowhere"), langfuse_public_key="pk")
+    with pytest.raises(SettingsError, match="LANGFUSE_SECRET_KEY is empty"):
+        connect(settings)
+
+
+def test_the_client_does_not_show_its_secret(server):
+    assert langfuse.SECRET not in repr(vars(project(server.url)))
+
+
+def test_a_broken_line_of_the_ledger_is_named_and_removing_it_doubles_nothing(server, ledger):
+    ratings = [rating("s1", "a>b>c")]
+    there = project(server.url)
+    deliver(ratings, SETS, there, ledger)
+    lines = ledger.path.read_text().splitlines()
+    ledger.path.write_text("\n".join([*lines[:-2], "broken", lines[-1]]) + "\n")
+    with pytest.raises(InputError, match=f"line {len(lines) - 1} is not a Handover"):
+        deliver(ratings, SETS, there, ledger)
+    ledger.path.write_text("\n".join([*lines[:-2], lines[-1]]) + "\n")
+    assert deliver(ratings, SETS, there, ledger).sent == 1
+    assert len(server.scores) == 3
+
+
+@pytest.mark.parametrize("name", STRANGE_TEXTS)
+def test_strange_texts_arrive_as_they_are(server, ledger, name):
+    text = STRANGE_TEXTS[name]
+    ratings = [rating("s1", kind="correction", shown="a", text=text)]
+    if text.strip():
+        ratings.append(replace(rating("s1", kind="comment", shown="b"), comment=text))
+    done = deliver(ratings, SETS, project(server.url), ledger)
+    assert done.refused == ()
+    by_type = {s["dataType"]: s for s in server.scores}
+    assert by_type["CORRECTION"]["value"] == text
+    if text.strip():
+        whole = by_type["TEXT"]["comment"] or by_type["TEXT"]["value"]
+        assert whole == text
+
+
+# --- in the background ----------------------------------------------------
+
+
+def test_the_outbox_delivers_while_the_rater_goes_on(server, tmp_path, ledger):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    box = Outbox(ratings, SETS, project(server.url), ledger).start()
+    try:
+        ratings.append(rating("s1", "a>b>c"))
+        assert box.flush(20).pending == 0
+        assert len(server.scores) == 3
+        ratings.append(rating("s1", kind="thumbs", shown="a", value=1))
+        assert box.flush(20).pending == 0
+        assert len(server.scores) == 4
+    finally:
+        box.stop()
+
+
+def test_flush_gives_up_at_its_deadline_and_the_thread_goes_on(server, tmp_path, ledger):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(rating("s1", "a>b>c"))
+    down = threading.Event()
+    down.set()
+    server.trouble = lambda method, path: "503" if down.is_set() else ""
+    box = Outbox(ratings, SETS, project(server.url), ledger).start()
+    try:
+        box.flush(0.3)
+        assert server.scores == []
+        down.clear()
+        assert box.flush(30).pending == 0
+        assert len(server.scores) == 3
+    finally:
+        box.stop()
+
+
+def test_wrong_keys_end_the_thread_and_flush_says_so(server, tmp_path, ledger):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(rating("s1", "a>b"))
+    box = Outbox(ratings, SETS, project(server.url, secret="wrong"), ledger)
+    with pytest.raises(ServerError, match="refused the keys"):
+        box.flush(20)
+
+
+# --- killed ---------------------------------------------------------------
+
+RATINGS, KILLS = 10_000, 200
+
+
+class _Announcing(LangfuseProject):
+    """Says through a pipe when the first request is about to leave."""
+
+    def announce(self, pipe: int) -> LangfuseProject:
+        self._pipe: int | None = pipe
+        return self
+
+    def put_scores(self, *args: Any) -> Any:
+        if self._pipe is not None and self._api:
+            os.write(self._pipe, b"!")
+            self._pipe = None
+        return super().put_scores(*args)
+
+
+def _ask(url: str, what: str, body: Any = None) -> Any:
+    data = json.dumps(body).encode()
+    with urllib.request.urlopen(f"{url}/control/{what}", data, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _deliver_until_killed(
+    ratings: list[Rating], sets: list[CandidateSet], url: str, path: Path, after_s: float
+) -> bool:
+    """Deliver in a child and kill it so long after its first request; whether it was killed."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            there = project(url)
+            there.__class__ = _Announcing
+            box = Journal(path, Handover)
+            deliver(ratings, sets, there.announce(writes), box, settles_s=0)  # type: ignore[attr-defined]
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writes)
+    select.select([reads], [], [], 30)
+    time.sleep(after_s)
+    os.kill(child, signal.SIGKILL)
+    os.close(reads)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.slow
+def test_ten_thousand_ratings_survive_two_hundred_kills_and_a_server_down_half_the_time(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(delivery, "BATCH", 25)
+    monkeypatch.setattr(delivery, "_FIRST_WAIT_S", 0.02)
+    chance = random.Random(7)
+    sets = [traced(f"s{n}", "one", "two") for n in range(RATINGS // 2)]
+    ratings = [
+        rating(s.id, kind="thumbs", shown=c.id, value=chance.randrange(2))
+        for s in sets
+        for c in s.completions
+    ]
+    undone = [
+        rating(r.candidate_set, kind="undo", shown=r.shown[0], undoes=r.id, at="2026-01-02T10:00Z")
+        for r in ratings[::50]
+    ]
+    again = [replace(r, id=f"again-{r.id}", at="2026-01-03T10:00:00Z") for r in ratings[::50]]
+    path = tmp_path / "ratings.delivered.jsonl"
+    ledger = Journal(path, Handover)
+    command = [sys.executable, langfuse.__file__]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            with closing(project(url)) as there:
+                # One delivery here, so that no child spends its life on loading the SDK.
+                assert deliver(ratings[:1], sets[:1], there, ledger).sent == 1
+            _ask(url, "troubled", 7)
+            kills = read = extra = 0
+            while kills < KILLS:
+                given = round((RATINGS - 2_000) * ((kills + 1) / KILLS) ** 3) + 20 + extra
+                so_far = [*ratings[:given], *undone[: given // 60], *again[: given // 70]]
+                if _deliver_until_killed(so_far, sets, url, path, chance.uniform(0.0, 0.2)):
+                    kills += 1
+                else:
+                    extra += 20  # all was delivered before the kill: more work for the next
+                read = _check_new_lines(path, read, url)
+            _ask(url, "troubled", 0)
+            before = len(_ask(url, "ids"))
+            whole = [*ratings, *undone, *again]
+            with closing(project(url)) as there:
+                done = deliver(whole, sets, there, ledger, settles_s=0)
+            assert (done.pending, done.refused) == (0, ())
+            ids, writes = _ask(url, "ids"), _ask(url, "writes")
+        finally:
+            server.kill()
+    assert kills == KILLS
+    assert before > RATINGS / 20  # the killed processes did a part of it
+    assert len(ids) == len(set(ids)) == RATINGS
+    last = {line.score: line.state for line in ledger}
+    assert set(ids) == {id for id, state in last.items() if state == "sent"}
+    assert max(writes.values()) > 1  # some were handled and their answer lost, and sent again
+
+
+def _check_new_lines(path: Path, offset: int, url: str) -> int:
+    """Nothing is acknowledged that the server does not have; where the next check begins."""
+    data = path.read_bytes()[offset:] if path.exists() else b""
+    whole = data[: data.rfind(b"\n") + 1]
+    lines = [json.loads(line) for line in whole.splitlines()]
+    gone = {line["score"] for line in lines if line["state"] == "withdrawing"}
+    sent = [line["score"] for line in lines if line["state"] == "sent"]
+    assert [id for id in _ask(url, "missing", sent) if id not in gone] == []
+    return offset + len(whole)

@@ -1,0 +1,216 @@
+"""Commands about judgements: to and from other tools, about raters, about datasets.
+
+They do what notebooks 10 to 13 do, for scripts and timers. Each reads and writes
+the files of one run, by default those of notebooks opened by hand.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from workbench.session import Session
+
+_RUN = click.option("--run", "run", default="notebook", help="Whose files. Default: notebook.")
+
+
+def _session(run: str) -> Session:
+    from workbench.session import Session
+    from workbench.settings import Settings
+
+    return Session("command line", run, 0, Settings.load())
+
+
+@click.group()
+def langfuse() -> None:
+    """Ratings to Langfuse as scores; its traces and scores here as ratings."""
+
+
+@langfuse.command()
+@_RUN
+@click.option("--deadline", default=60.0, help="Seconds to wait for a server in trouble.")
+def push(run: str, deadline: float) -> None:
+    """Deliver this run's ratings as scores; what is there already is not sent again."""
+    from workbench import exchange
+    from workbench.journal import Journal
+    from workbench.records import Rating
+
+    session = _session(run)
+    project = exchange.connect(session.settings)
+    done = exchange.deliver(
+        Journal(session.ratings, Rating),
+        session.judged_sets(),
+        project,
+        exchange.ledger_beside(session.ratings),
+        deadline_s=deadline,
+    )
+    click.echo(f"{done.sent} scores sent, {done.withdrawn} withdrawn, {done.pending} wait")
+    click.echo(f"{done.without_trace} ratings have no trace, {len(done.refused)} were refused")
+    for item in (*done.refused, *done.unfit):
+        click.echo(f"{item.source}: {item.reason}", err=True)
+    if done.waiting:
+        click.echo(done.waiting, err=True)
+
+
+@langfuse.command(name="pull")
+@_RUN
+@click.option("--since", type=click.DateTime(), help="Only what began at that time or later.")
+@click.option("--until", type=click.DateTime(), help="Only what began before that time.")
+@click.option("--tag", "tags", multiple=True, help="Only traces with this tag; repeat for more.")
+@click.option("--session", "session_id", default="", help="Only traces of this session.")
+@click.option("--name", default="", help="Only traces of this name.")
+@click.option("--score", "scores", multiple=True, help="Only scores of this name.")
+def pull_scores(
+    run: str,
+    since: datetime | None,
+    until: datetime | None,
+    tags: tuple[str, ...],
+    session_id: str,
+    name: str,
+    scores: tuple[str, ...],
+) -> None:
+    """Take in traces and scores; what is here already is not counted again."""
+    from workbench import exchange
+    from workbench.journal import Journal
+    from workbench.records import CandidateSet, Rating, SetAside
+
+    session = _session(run)
+    begin, end = (time.astimezone() if time else None for time in (since, until))
+    filters = exchange.Filters(begin, end, tags, session_id, name, scores)
+    pulled = exchange.pull_scores(
+        exchange.connect(session.settings),
+        filters,
+        Journal(session.pulled, CandidateSet),
+        Journal(session.ratings, Rating),
+        Journal(session.aside, SetAside),
+    )
+    click.echo(
+        f"{pulled.answers} new answers, {pulled.ratings} new ratings, {pulled.undone} undone"
+    )
+    _say_aside(session, pulled.aside)
+
+
+@click.group(name="label-studio")
+def label_studio() -> None:
+    """Blind tasks to Label Studio; annotations back as ratings."""
+
+
+@label_studio.command()
+@_RUN
+@click.option("--title", default="Workbench", help="The project, made or found.")
+@click.option("--template", type=click.Choice(["verdict", "pairwise", "ranker"]), default="verdict")
+@click.option("--overlap", default=1, help="Annotators per task.")
+@click.option("--seed", default=0, help="Decides which answer is A.")
+def export(run: str, title: str, template: str, overlap: int, seed: int) -> None:
+    """Make this run's candidate sets tasks of a project; those there are not sent again."""
+    from workbench import exchange, services
+
+    session = _session(run)
+    done = exchange.export_pairs(
+        services.label_studio(session.settings),
+        session.drawn(),
+        title=title,
+        seed=seed,
+        template=template,  # type: ignore[arg-type]
+        overlap=overlap,
+        progress=lambda done, total: session.say(f"{done} of {total} tasks are there"),
+    )
+    click.echo(f"{done.new} new tasks, {done.present} were there: {done.url}")
+
+
+@label_studio.command(name="pull")
+@_RUN
+@click.argument("project", type=int)
+def pull_annotations(run: str, project: int) -> None:
+    """Take in what is new in a project, by its number; edits and deletions count."""
+    from workbench import exchange, services
+    from workbench.journal import Journal
+    from workbench.records import Rating, SetAside
+
+    session = _session(run)
+    pulled = exchange.pull_annotations(
+        services.label_studio(session.settings),
+        project,
+        session.judged_sets(),
+        Journal(session.ratings, Rating),
+        Journal(session.aside, SetAside),
+        cursor=session.label_studio(project),
+    )
+    click.echo(f"{pulled.ratings} new ratings, {pulled.taken_back} taken back")
+    _say_aside(session, pulled.aside)
+
+
+@label_studio.command(name="import")
+@_RUN
+@click.argument("file", type=click.Path(path_type=Path))
+def read_export(run: str, file: Path) -> None:
+    """Take in a JSON file exported from Label Studio by hand."""
+    from workbench import exchange
+    from workbench.journal import Journal
+    from workbench.records import Rating, SetAside
+
+    session = _session(run)
+    pulled = exchange.read_export(
+        file,
+        exchange.OurTasks(session.judged_sets()),
+        Journal(session.ratings, Rating),
+        Journal(session.aside, SetAside),
+    )
+    click.echo(f"{pulled.ratings} new ratings")
+    _say_aside(session, pulled.aside)
+
+
+@click.command()
+@_RUN
+@click.option("--seed", default=0, help="Seeds the intervals.")
+def raters(run: str, seed: int) -> None:
+    """Say how far the raters agree with each other and with themselves."""
+    from workbench import raters as statistics
+    from workbench.journal import Journal
+    from workbench.records import Rating
+
+    session = _session(run)
+    given = Journal(session.given(session.ratings), Rating)
+    found = statistics.summary(given, session.judged_sets(), seed=seed)
+    for rater in found.raters:
+        click.echo(
+            f"{rater.name}: {rater.judgements} judgements, {rater.ties} ties among "
+            f"{rater.pairs} pairs; accuracy {rater.accuracy}; consistency {rater.consistency}; "
+            f"shown earlier wins {rater.position.earlier}"
+        )
+    click.echo(f"Krippendorff's alpha: {found.alpha}")
+    click.echo(f"Highest win rate that such raters can show: {found.ceiling}")
+
+
+@click.group()
+def dataset() -> None:
+    """Versions of preference data."""
+
+
+@dataset.command(name="export")
+@click.argument("version", type=click.Path(path_type=Path))
+@click.argument("format")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export_dataset(version: Path, format: str, folder: Path) -> None:
+    """Write a version's folder in the FORMAT of another trainer into FOLDER.
+
+    FORMAT is dpo, dpo-text, kto, sft, reward, ppo, trlx or openai.
+    """
+    from workbench import preferences
+
+    for path in preferences.export(preferences.load(version), format, folder):  # type: ignore[arg-type]
+        click.echo(str(path))
+
+
+def _say_aside(session: Session, number: int) -> None:
+    if number:
+        click.echo(
+            f"{number} set aside, with the reason: {session.relative(session.aside)}", err=True
+        )
+
+
+COMMANDS = (langfuse, label_studio, raters, dataset)
