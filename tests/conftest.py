@@ -38,6 +38,12 @@ def tiny_qwen3(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.build(tmp_path_factory.mktemp("tiny") / "qwen3", "qwen3", tied=True)
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what the notebooks read."""
+    return _copy(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def embedded() -> models.Model:
     """The model that comes with the package, as a GGUF file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from workbench.errors import RunError
 from workbench.records import CandidateSet, Rating, Verdict
 from workbench.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """
 import sys
 from workbench import runs
@@ -37,15 +35,6 @@ KILLS = (
     "answered 2 prompts",
     "2 of 4 answered by the adapter",
 )
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of what the notebooks read."""
-    for name in ("notebooks", "datasets/prompts", "datasets/knowledge", "datasets/samples"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "constraints.txt", tmp_path)
-    return tmp_path
 
 
 def _run(project: Path, name: str, steps: tuple[int, int], kill_at: str | None = None) -> None:

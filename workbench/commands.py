@@ -6,6 +6,7 @@ the files of one run, by default those of notebooks opened by hand.
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,14 +41,14 @@ def push(run: str, deadline: float) -> None:
     from workbench.records import Rating
 
     session = _session(run)
-    project = exchange.connect(session.settings)
-    done = exchange.deliver(
-        Journal(session.ratings, Rating),
-        session.judged_sets(),
-        project,
-        exchange.ledger_beside(session.ratings),
-        deadline_s=deadline,
-    )
+    with closing(exchange.connect(session.settings)) as project:
+        done = exchange.deliver(
+            Journal(session.ratings, Rating),
+            session.judged_sets(),
+            project,
+            exchange.ledger_beside(session.ratings),
+            deadline_s=deadline,
+        )
     click.echo(f"{done.sent} scores sent, {done.withdrawn} withdrawn, {done.pending} wait")
     click.echo(f"{done.without_trace} ratings have no trace, {len(done.refused)} were refused")
     for item in (*done.refused, *done.unfit):
@@ -81,13 +82,14 @@ def pull_scores(
     session = _session(run)
     begin, end = (time.astimezone() if time else None for time in (since, until))
     filters = exchange.Filters(begin, end, tags, session_id, name, scores)
-    pulled = exchange.pull_scores(
-        exchange.connect(session.settings),
-        filters,
-        Journal(session.pulled, CandidateSet),
-        Journal(session.ratings, Rating),
-        Journal(session.aside, SetAside),
-    )
+    with closing(exchange.connect(session.settings)) as project:
+        pulled = exchange.pull_scores(
+            project,
+            filters,
+            Journal(session.pulled, CandidateSet),
+            Journal(session.ratings, Rating),
+            Journal(session.aside, SetAside),
+        )
     click.echo(
         f"{pulled.answers} new answers, {pulled.ratings} new ratings, {pulled.undone} undone"
     )

@@ -117,7 +117,7 @@ class Audit:
                 "a model may learn length alone."
             )
         for position in self.judgements.positions if self.judgements else ():
-            if position.biased:
+            if position.biased and position.judge != "rule":  # a rule sees no screen
                 found.append(
                     f"Of two answers, raters of kind {position.judge} preferred the one shown "
                     f"first in {position.share:.0%} ({position.low:.0%} to {position.high:.0%}): "

@@ -1,0 +1,172 @@
+"""The doors as people use them: commands and notebooks, against servers that answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import langfuse_stand_in as langfuse
+import papermill
+import pytest
+from click.testing import CliRunner, Result
+from label_studio_server import LabelStudioServer
+
+from workbench import journal
+from workbench.cli import main
+from workbench.records import CandidateSet, Rating, SetAside
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def run(project: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`run("raters")`: a command on a copy of the project whose ratings are the samples'."""
+    monkeypatch.setenv("WORKBENCH_ROOT", str(project))
+    for name in ("LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY", "LABEL_STUDIO_URL"):
+        monkeypatch.delenv(name, raising=False)
+    ratings = _ratings(project)
+    ratings.parent.mkdir(parents=True)
+    shutil.copy(project / "datasets" / "samples" / "ratings.jsonl", ratings)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[langfuse.StandIn]:
+    with langfuse.running() as stand_in:
+        monkeypatch.setenv("LANGFUSE_PUBLIC_KEY", langfuse.PUBLIC)
+        monkeypatch.setenv("LANGFUSE_SECRET_KEY", langfuse.SECRET)
+        monkeypatch.setenv("LANGFUSE_BASE_URL", stand_in.url)
+        yield stand_in
+
+
+@pytest.fixture
+def studio(label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch) -> LabelStudioServer:
+    monkeypatch.setenv("LABEL_STUDIO_URL", label_studio.server.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", label_studio.server.token)
+    return label_studio
+
+
+def _ratings(project: Path) -> Path:
+    return project / "datasets" / "ratings" / "notebook.jsonl"
+
+
+def _standing(project: Path, door: str) -> list[Rating]:
+    return [r for r in journal.read(_ratings(project), Rating) if r.door == door]
+
+
+def _execute(project: Path, name: str, **parameters: object) -> str:
+    """Run a notebook from top to bottom; everything that it printed."""
+    done = papermill.execute_notebook(
+        project / "notebooks" / f"{name}.ipynb",
+        project / f"{name}.ipynb",
+        parameters,
+        progress_bar=False,
+        kernel_name="python3",
+    )
+    return "".join(
+        output.get("text", "")
+        for cell in done.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+
+
+def _lines(result: Result) -> tuple[int, int]:
+    return result.exit_code, len(result.stderr.splitlines())
+
+
+def test_scores_go_to_langfuse_once_and_others_come_back_once(run, server, project) -> None:
+    first, second = run("langfuse", "push"), run("langfuse", "push")
+    assert first.exit_code == second.exit_code == 0, first.output
+    assert len(server.scores) > 0
+    assert first.stdout.startswith(f"{len(server.scores)} scores sent")
+    assert second.stdout.startswith("0 scores sent")
+
+    server.put_trace("theirs", "Why is the sky blue?", "Air scatters blue light.")
+    server.put_score(id="s", traceId="theirs", name="helpful", value=1, dataType="BOOLEAN")
+    assert "1 new answers, 1 new ratings" in run("langfuse", "pull").stdout
+    assert "0 new answers, 0 new ratings" in run("langfuse", "pull").stdout
+    [pulled] = _standing(project, "langfuse")
+    assert (pulled.kind, pulled.value, pulled.traces) == ("thumbs", 1, ("theirs",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        (("langfuse", "push"), "LANGFUSE_PUBLIC_KEY"),
+        (("label-studio", "import", "missing.json"), "can't be read"),
+        (("dataset", "export", "nowhere", "kto", "out"), "not a dataset version"),
+        (("raters", "--run", "never"), "not there"),
+    ],
+)
+def test_a_mistake_is_one_line(run, arguments: tuple[str, ...], fact: str) -> None:
+    result = run(*arguments)
+    assert _lines(result) == (2, 1)
+    assert fact in result.stderr
+
+
+def test_a_wrong_key_is_one_line_and_loses_nothing(run, server, monkeypatch) -> None:
+    monkeypatch.setenv("LANGFUSE_SECRET_KEY", "sk-lf-wrong")
+    result = run("langfuse", "push")
+    assert _lines(result) == (2, 1)
+    assert "sk-lf-wrong" not in result.output
+    monkeypatch.setenv("LANGFUSE_SECRET_KEY", langfuse.SECRET)
+    assert not run("langfuse", "push").stdout.startswith("0 scores")
+
+
+def test_a_broken_export_file_is_set_aside(run, project) -> None:
+    (project / "broken.json").write_text('[{"id": 1, "data": {"task_key"')
+    result = run("label-studio", "import", str(project / "broken.json"))
+    assert result.exit_code == 0
+    assert "0 new ratings" in result.stdout
+    assert "1 set aside" in result.stderr
+    [aside] = journal.read(_ratings(project).with_name("notebook.aside.jsonl"), SetAside)
+    assert "not a list of tasks" in aside.reason
+
+
+def test_raters_are_described(run) -> None:
+    said = run("raters").stdout
+    assert "rule:short-first-sentence" in said
+    assert "Krippendorff's alpha: not known" in said
+
+
+def test_a_dataset_is_exported_in_another_form(run, project) -> None:
+    [version] = (project / "datasets" / "samples" / "preferences").iterdir()
+    result = run("dataset", "export", str(version), "kto", str(project / "kto"))
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in (project / "kto" / "train.jsonl").read_text().splitlines()]
+    assert {row["label"] for row in rows} == {True, False}
+
+
+@pytest.mark.slow
+def test_the_langfuse_notebook_sends_and_pulls(run, server, project) -> None:
+    for number in ("one", "two"):
+        server.put_trace(number, "Why is the sky blue?", f"Answer {number}.", tags=["pilot"])
+    server.put_score(id="s1", traceId="one", name="stars", value=5, dataType="NUMERIC")
+    server.put_score(id="s2", traceId="two", name="stars", value=2, dataType="NUMERIC")
+    sent = len(server.scores)
+    assert "connected to Langfuse" in _execute(project, "10-langfuse", tags="pilot")
+    assert len(server.scores) > sent
+    assert sorted(r.value for r in _standing(project, "langfuse")) == [2, 5]
+    [pulled] = journal.read(project / "datasets/traces/notebook/pulled.jsonl", CandidateSet)
+    assert [c.text for c in pulled.completions] == ["Answer one.", "Answer two."]
+    # Both stars are of one set: they give a pair to train on.
+    assert " gave 1 pairs" in _execute(project, "04-preferences", raters="person:langfuse")
+
+
+@pytest.mark.slow
+def test_label_studio_by_notebook_and_by_command(run, studio, project) -> None:
+    _execute(project, "11-label-studio", title="by notebook")
+    [there] = studio.client().projects.list(title="by notebook")
+    again = run("label-studio", "export", "--title", "by notebook")
+    assert again.stdout.startswith("0 new tasks"), again.output
+    task = next(iter(studio.client().tasks.list(project=there.id)))
+    verdict = {"choices": ["B"]}
+    result = {"id": "x", "from_name": "verdict", "to_name": "prompt", "type": "choices"}
+    studio.client().annotations.create(id=task.id, result=[result | {"value": verdict}])
+    assert "1 new ratings" in run("label-studio", "pull", str(there.id)).stdout
+    assert "0 new ratings" in run("label-studio", "pull", str(there.id)).stdout
+    [rating] = _standing(project, "label-studio")
+    assert rating.ranking == ((rating.shown[1],), (rating.shown[0],))
