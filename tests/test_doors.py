@@ -17,6 +17,8 @@ from workbench import journal
 from workbench.cli import main
 from workbench.records import CandidateSet, Rating, SetAside
 
+pytestmark = pytest.mark.slow  # together they take more than ten seconds
+
 Command = Callable[..., Result]
 
 
@@ -140,7 +142,6 @@ def test_a_dataset_is_exported_in_another_form(run, project) -> None:
     assert {row["label"] for row in rows} == {True, False}
 
 
-@pytest.mark.slow
 def test_the_langfuse_notebook_sends_and_pulls(run, server, project) -> None:
     for number in ("one", "two"):
         server.put_trace(number, "Why is the sky blue?", f"Answer {number}.", tags=["pilot"])
@@ -156,7 +157,6 @@ def test_the_langfuse_notebook_sends_and_pulls(run, server, project) -> None:
     assert " gave 1 pairs" in _execute(project, "04-preferences", raters="person:langfuse")
 
 
-@pytest.mark.slow
 def test_label_studio_by_notebook_and_by_command(run, studio, project) -> None:
     _execute(project, "11-label-studio", title="by notebook")
     [there] = studio.client().projects.list(title="by notebook")

@@ -32,6 +32,8 @@ from workbench.records import Rating, SetAside
 from workbench.services import LABEL_STUDIO, Access, Service
 from workbench.settings import Settings
 
+pytestmark = pytest.mark.slow  # together they take more than ten seconds
+
 ROOT = Path(__file__).resolve().parent.parent
 SERVER = """
 import http.server, subprocess, sys
@@ -238,7 +240,6 @@ def workbench(settings: Settings, *arguments: str) -> str:
     return result.output
 
 
-@pytest.mark.slow
 def test_the_commands_start_and_stop_a_label_studio(tmp_path: Path) -> None:
     settings = migrated(tmp_path)
     try:
@@ -293,7 +294,6 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("postgres"), reason="no PostgreSQL server here")
 def test_label_studio_works_on_postgresql(tmp_path: Path, open_folder: Path) -> None:
     with postgres(open_folder / "postgres") as url:

@@ -17,6 +17,8 @@ from workbench.exchange.langfuse_project import LangfuseProject, connect
 from workbench.records import Message, Origin, Prompt, ToolCall
 from workbench.settings import Settings
 
+pytestmark = pytest.mark.slow  # together they take more than ten seconds
+
 
 @pytest.fixture
 def server() -> Iterator[langfuse.StandIn]:

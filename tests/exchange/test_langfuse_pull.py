@@ -27,6 +27,8 @@ from workbench.journal import Journal
 from workbench.records import CandidateSet, Completion, Rating, SetAside, ToolCall
 from workbench.settings import Settings
 
+pytestmark = pytest.mark.slow  # together they take more than ten seconds
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -407,7 +409,6 @@ def test_wrong_keys_are_one_clear_error(desk):
 SDK_4 = "4.18.0"
 
 
-@pytest.mark.slow
 def test_delivery_and_pull_pass_with_sdk_4():
     """The tests of both, in a process that imports SDK 4.18 (kept in the user's cache)."""
     folder = Settings.load(root=ROOT).home / "test-environments" / f"langfuse-{SDK_4}"

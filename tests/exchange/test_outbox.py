@@ -32,6 +32,8 @@ from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating
 from workbench.settings import Settings
 
+pytestmark = pytest.mark.slow  # together they take more than ten seconds
+
 
 def project(url: str, secret: str = langfuse.SECRET) -> LangfuseProject:
     settings = Settings(
@@ -392,7 +394,6 @@ def _deliver_until_killed(
     return os.WIFSIGNALED(status)
 
 
-@pytest.mark.slow
 def test_ten_thousand_ratings_survive_two_hundred_kills_and_a_server_down_half_the_time(
     tmp_path, monkeypatch
 ):

@@ -9,6 +9,8 @@ from planted import outcomes_of
 from workbench.raters.accuracy import accuracies
 from workbench.raters.outcomes import Pair
 
+pytestmark = pytest.mark.slow  # together they take more than ten seconds
+
 SIX = {"p1": 0.7, "p2": 0.8, "p3": 0.9, "p4": 0.7, "p5": 0.8, "p6": 0.9}
 
 
@@ -29,7 +31,6 @@ def test_three_raters_who_did_not_judge_everything_are_found_too(seed):
     assert values(said) == pytest.approx(planted, abs=0.03)
 
 
-@pytest.mark.slow
 def test_over_many_seeds_the_error_is_that_of_sampling_and_intervals_hold():
     """400 pairs: a rater of 80 % has a standard error of 2 points even with a known truth."""
     errors, held = [], []

@@ -11,6 +11,8 @@ from planted import outcomes_of
 from workbench.raters.overview import Raters, summary
 from workbench.raters.plots import plot
 
+pytestmark = pytest.mark.slow  # together they take more than ten seconds
+
 NAMES = [
     "person:anna",
     "person:boris",
