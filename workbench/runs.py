@@ -2,9 +2,10 @@
 
 A run is a folder reports/NAME/ with run.json, the executed notebooks and their
 HTML. A step counts as done when its notebook was executed to the end with the
-same source, parameters, settings, package, prompts and documents; anything else is
-executed again, and every step after it. Inside a step, the journals and checkpoints
-of the rooms carry on where they stopped. This module knows nothing about what the notebooks do.
+same source, parameters, settings, package, prompts and documents, and from step
+04 on the same judgements; anything else is executed again, and every step after
+it. Inside a step, the journals and checkpoints of the rooms carry on where they
+stopped. This module knows nothing about what the notebooks do.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench import __version__, html
-from workbench.adapters.files import sha256_code, sha256_folder
+from workbench.adapters.files import sha256_code, sha256_file, sha256_folder
 from workbench.errors import InputError, RunError
 from workbench.journal import write_whole
 from workbench.records import content_id, decode, encode
+from workbench.session import Session
 from workbench.settings import Settings
 
 STEPS = (
@@ -58,6 +60,9 @@ DEMO: Mapping[str, Any] = {
 """Sizes of `workbench run` on two cores; the notebooks' own defaults are smaller still."""
 
 
+JUDGED = "04-preferences"
+"""The first step that reads judgements, by whichever door they came."""
+
 SERVED = ("model_path", "runtime_backend")
 """Parameters of notebooks that are settings: a run takes them as settings."""
 
@@ -69,8 +74,8 @@ _NAME = re.compile(r"(?!notebook$)[A-Za-z0-9][A-Za-z0-9._-]*")
 class StepDone:
     """A notebook that was executed to its end, with all its parameters.
 
-    `key` hashes its source, the parameters, the settings, the package, and the
-    prompts and documents.
+    `key` hashes its source, the parameters, the settings, the package, the prompts
+    and documents, and the judgements where it reads them.
     """
 
     notebook: str
@@ -145,6 +150,8 @@ def _run(
         parameters["run_name"] = state.name
         source = settings.notebooks / f"{step}.ipynb"
         source_sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+        if step == JUDGED:
+            inputs = (*inputs, _judgements(Session(step, state.name, 0, settings).ratings))
         key = content_id(source_sha256, parameters, *inputs)
         head = f"[{number}/{len(declared)}] {step}"
         unbroken = unbroken and step in done and done[step].key == key
@@ -168,6 +175,11 @@ def _run(
     state = replace(state, steps=tuple(kept), finished=state.finished or _now())
     _save(folder, state)
     return folder / "index.html"
+
+
+def _judgements(journal: Path) -> str:
+    """Hash of the journal as it is now; none yet is a state like any other."""
+    return sha256_file(journal) if journal.exists() else ""
 
 
 def load(folder: Path) -> Run:

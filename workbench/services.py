@@ -170,7 +170,7 @@ def install(service: Service, settings: Settings, tell: Tell = lambda line: None
         if whole.exists():
             return python
         shutil.rmtree(folder, ignore_errors=True)
-        tell(f"Installing {', '.join(service.requirements)} into {folder}: some minutes, 1 GB")
+        tell(f"Installing {service.title} into {folder}: some minutes, 1 GB")
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
         for command in ([sys.executable, "-m", "venv", str(folder)], [*pip, *service.requirements]):
             if subprocess.run(command, stdout=sys.stderr).returncode != 0:
@@ -241,10 +241,16 @@ def _label_studio_environment(data: Path, access: Access, settings: Settings) ->
     }
 
 
+def _pinned(name: str) -> tuple[str, ...]:
+    """The lines of a requirements file beside this module."""
+    lines = Path(__file__).with_name(name).read_text().splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
 LABEL_STUDIO = Service(
     name="label-studio",
     title="Label Studio",
-    requirements=("label-studio==1.23.2",),
+    requirements=_pinned("label-studio.txt"),
     port=8080,
     health="/health",
     command=_label_studio_command,
