@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from workbench import services
+from workbench.errors import ServerError
 from workbench.exchange.label_studio_project import Server
 from workbench.services import LABEL_STUDIO, Access
 from workbench.settings import Settings
@@ -65,7 +66,10 @@ def settings_beside(home: Path, **changes: Any) -> Settings:
     if os.environ.get(NO_LABEL_STUDIO) == "1":
         pytest.skip(f"{NO_LABEL_STUDIO}=1")
     cached = replace(Settings.load({}, root=home), home=Settings.load().home)
-    services.install(LABEL_STUDIO, cached)
+    try:
+        services.install(LABEL_STUDIO, cached)
+    except ServerError as error:
+        pytest.fail(f"{error} To leave these tests out, set {NO_LABEL_STUDIO}=1.")
     settings = replace(cached, home=home, **changes)
     environment = services.environment_folder(LABEL_STUDIO, settings)
     environment.parent.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,13 @@
 Every answer is parsed with the SDK's own models before it leaves, every score
 that comes in too; an unknown parameter is refused with 400, as the real server
 does. It runs under SDK 5 and SDK 4, in a thread (`running`) or as a process of
-its own (`python langfuse_stand_in.py`, which prints its address and is asked
+its own (`python langfuse_stand_in.py DELAY_S`, which prints its address and is asked
 under /control).
 
 Like the real one it is late: reads see a write, and a deletion takes place,
 only after `delay_s`; a deletion misses what can't be read yet. A score is known
-by its id and its timestamp.
+by its id and its timestamp. Metadata of a trace is text, cut at 200 characters
+unless its key is asked for.
 """
 
 from __future__ import annotations
@@ -252,6 +253,8 @@ class StandIn:
         rows = list(self.observations)
         for condition in json.loads(query.get("filter", "[]")):
             rows = [row for row in rows if _holds(condition, row)]
+        whole = query.get("expandMetadata", "").split(",")
+        rows = [{**row, "metadata": _kept(row["metadata"], whole)} for row in rows]
         page, cursor = _page(rows, limit, query.get("cursor"))
         meta = {"cursor": cursor} if cursor else {}
         return 200, _checked("ObservationsV2Response", {"data": page, "meta": meta})
@@ -363,6 +366,12 @@ def _whole_score(given: dict[str, Any]) -> dict[str, Any]:
         "queueId": None,
         "subject": subject,
     }
+
+
+def _kept(metadata: dict[str, Any], whole: list[str]) -> dict[str, str]:
+    """Metadata as the server keeps it: texts."""
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    return {key: text if key in whole else text[:200] for key, text in texts.items()}
 
 
 def _holds(condition: dict[str, Any], row: dict[str, Any]) -> bool:
@@ -487,8 +496,7 @@ def _server(stand_in: StandIn) -> ThreadingHTTPServer:
 def _control(stand_in: StandIn, path: str, body: Any) -> Any:
     """What a test asks a stand-in of another process."""
     if path == "/control/missing":
-        there = {score["id"] for score in stand_in.scores}
-        return [id for id in body if id not in there]
+        return [id for id in body if id not in stand_in.writes]
     if path == "/control/ids":
         return [score["id"] for score in stand_in.scores]
     if path == "/control/writes":
@@ -514,7 +522,7 @@ def _half_of_the_time(seed: int) -> Callable[[str, str], str]:
 
 
 if __name__ == "__main__":
-    alone = StandIn(hang_s=0.05)
+    alone = StandIn(hang_s=0.05, delay_s=float(sys.argv[1]))
     with_port = _server(alone)
     print(alone.url, flush=True)
     with_port.serve_forever()

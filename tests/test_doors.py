@@ -131,7 +131,7 @@ def test_a_broken_export_file_is_set_aside(run, project) -> None:
 def test_raters_are_described(run) -> None:
     said = run("raters").stdout
     assert "rule:short-first-sentence" in said
-    assert "Krippendorff's alpha: not known" in said
+    assert "Krippendorff's alpha of all raters: not known" in said
 
 
 def test_a_dataset_is_exported_in_another_form(run, project) -> None:

@@ -242,7 +242,6 @@ def test_prompts_that_changed_are_asked_again(project: Settings) -> None:
     assert "done before" not in _run(project, name="first")
 
 
-@pytest.mark.slow
 def test_judgements_that_came_in_meanwhile_are_trained_on(project: Settings) -> None:
     (project.notebooks / "two.ipynb").rename(project.notebooks / f"{runs.JUDGED}.ipynb")
     steps = ("one", runs.JUDGED)
@@ -255,6 +254,7 @@ def test_judgements_that_came_in_meanwhile_are_trained_on(project: Settings) -> 
     assert (project.root / "log").read_text() == "one first 2\n" + "two first 2\n" * 2
 
 
+@pytest.mark.slow
 def test_what_is_served_may_be_a_parameter(project: Settings) -> None:
     parameters = 'run_name: str = ""\nn: int = 2\nruntime_backend: str = ""\nmodel_path: str = ""'
     body = "import os; assert os.environ['RUNTIME_BACKEND'] == 'onnx' and not runtime_backend"

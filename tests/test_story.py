@@ -33,6 +33,12 @@ def test_the_samples_tell_one_story(session: Session) -> None:
     assert story.headline(session) in page
     assert "The same adapter in every runtime" in page
     assert "rule:short-first-sentence" in page
+    assert "Who judged the training data" in page
+    assert "The preference data that it was trained on" in page  # the audit's picture
+    dataset = session.recall("dataset", dict[str, Any])
+    assert f"connected components</th><td>{dataset['connected components']}" in " ".join(
+        page.split()
+    ).replace("</th> <td>", "</th><td>")
 
 
 @pytest.mark.parametrize(

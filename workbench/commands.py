@@ -1,7 +1,7 @@
 """Commands about judgements: to and from other tools, about raters, about datasets.
 
-They do what notebooks 10 to 13 do, for scripts and timers. Each reads and writes
-the files of one run, by default those of notebooks opened by hand.
+For scripts and timers; notebooks 10 to 13 show more of each. Each command reads and
+writes the files of one run, by default those of notebooks opened by hand.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from workbench.errors import ServerError
 
 if TYPE_CHECKING:
     from workbench.session import Session
@@ -33,7 +35,12 @@ def langfuse() -> None:
 
 @langfuse.command()
 @_RUN
-@click.option("--deadline", default=60.0, help="Seconds to wait for a server in trouble.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    help="Seconds to wait for a server in trouble.",
+)
 def push(run: str, deadline: float) -> None:
     """Deliver this run's ratings as scores; what is there already is not sent again."""
     from workbench import exchange
@@ -53,14 +60,19 @@ def push(run: str, deadline: float) -> None:
     click.echo(f"{done.without_trace} ratings have no trace, {len(done.refused)} were refused")
     for item in (*done.refused, *done.unfit):
         click.echo(f"{item.source}: {item.reason}", err=True)
-    if done.waiting:
-        click.echo(done.waiting, err=True)
+    if done.pending:
+        raise ServerError(
+            done.waiting or "The server did not take everything in time",
+            "Nothing is lost: repeat the command",
+        )
 
 
 @langfuse.command(name="pull")
 @_RUN
-@click.option("--since", type=click.DateTime(), help="Only what began at that time or later.")
-@click.option("--until", type=click.DateTime(), help="Only what began before that time.")
+@click.option(
+    "--since", type=click.DateTime(), help="Only traces that began at that time or later."
+)
+@click.option("--until", type=click.DateTime(), help="Only traces that began before that time.")
 @click.option("--tag", "tags", multiple=True, help="Only traces with this tag; repeat for more.")
 @click.option("--session", "session_id", default="", help="Only traces of this session.")
 @click.option("--name", default="", help="Only traces of this name.")
@@ -89,11 +101,30 @@ def pull_scores(
             Journal(session.pulled, CandidateSet),
             Journal(session.ratings, Rating),
             Journal(session.aside, SetAside),
+            drawn=session.drawn(),
         )
     click.echo(
         f"{pulled.answers} new answers, {pulled.ratings} new ratings, {pulled.undone} undone"
     )
     _say_aside(session, pulled.aside)
+
+
+def _by_number(
+    context: click.Context, option: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    if not all("=" in name for name in given):
+        raise click.BadParameter("write NUMBER=EMAIL, for example 1=anna@example.com")
+    return {who.strip(): name.strip() for who, _, name in (one.partition("=") for one in given)}
+
+
+_NAMES = click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="NUMBER=EMAIL",
+    callback=_by_number,
+    help="Who the annotator of that number is; repeat for more.",
+)
 
 
 @click.group(name="label-studio")
@@ -126,8 +157,9 @@ def export(run: str, title: str, template: str, overlap: int, seed: int) -> None
 
 @label_studio.command(name="pull")
 @_RUN
+@_NAMES
 @click.argument("project", type=int)
-def pull_annotations(run: str, project: int) -> None:
+def pull_annotations(run: str, project: int, names: dict[str, str]) -> None:
     """Take in what is new in a project, by its number; edits and deletions count."""
     from workbench import exchange, services
     from workbench.journal import Journal
@@ -141,6 +173,7 @@ def pull_annotations(run: str, project: int) -> None:
         Journal(session.ratings, Rating),
         Journal(session.aside, SetAside),
         cursor=session.label_studio(project),
+        names=names,
     )
     click.echo(f"{pulled.ratings} new ratings, {pulled.taken_back} taken back")
     _say_aside(session, pulled.aside)
@@ -148,9 +181,14 @@ def pull_annotations(run: str, project: int) -> None:
 
 @label_studio.command(name="import")
 @_RUN
+@_NAMES
 @click.argument("file", type=click.Path(path_type=Path))
-def read_export(run: str, file: Path) -> None:
-    """Take in a JSON file exported from Label Studio by hand."""
+def read_export(run: str, file: Path, names: dict[str, str]) -> None:
+    """Take in a JSON file exported from Label Studio by hand.
+
+    It names annotators by number only. Without --name they are those of the server
+    in the settings, or of the one started here.
+    """
     from workbench import exchange
     from workbench.journal import Journal
     from workbench.records import Rating, SetAside
@@ -161,9 +199,22 @@ def read_export(run: str, file: Path) -> None:
         exchange.OurTasks(session.judged_sets()),
         Journal(session.ratings, Rating),
         Journal(session.aside, SetAside),
+        names=names or _annotators(session),
     )
     click.echo(f"{pulled.ratings} new ratings")
     _say_aside(session, pulled.aside)
+
+
+def _annotators(session: Session) -> dict[str, str]:
+    """E-mails by number, as the server says; none where there is no server."""
+    from workbench import exchange, services
+    from workbench.errors import SettingsError
+
+    try:
+        server = services.label_studio(session.settings)
+    except SettingsError:
+        return {}
+    return {str(number): email for number, email in exchange.annotators(server).items()}
 
 
 @click.command()
@@ -184,8 +235,10 @@ def raters(run: str, seed: int) -> None:
             f"{rater.pairs} pairs; accuracy {rater.accuracy}; consistency {rater.consistency}; "
             f"shown earlier wins {rater.position.earlier}"
         )
-    click.echo(f"Krippendorff's alpha: {found.alpha}")
+    click.echo(f"Krippendorff's alpha of {found.agreement_of}: {found.alpha}")
     click.echo(f"Highest win rate that such raters can show: {found.ceiling}")
+    if found.set_aside:
+        click.echo(f"{found.set_aside} ratings fit no answer of this run", err=True)
 
 
 @click.group()

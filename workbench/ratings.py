@@ -11,16 +11,20 @@ its reason. It knows nothing about pairs, screens or servers.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from workbench.errors import InputError
 from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating, SetAside, encode
 
 ORDERS = ("pairwise", "ranking")
 """Kinds that order the shown answers."""
 _MARKS = {"thumbs": range(2), "stars": range(1, 6)}
+_RATER = re.compile(r"(person|model|rule):.+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ def check(
 ) -> Checked:
     """Tell the ratings that fit from those that don't; nothing is lost.
 
-    A rating fits when its candidate set and its answers are known, and when what
-    it says answers what its kind asks.
+    A rating fits when its candidate set and its answers are known, when what it says
+    answers what its kind asks, and when it has a rater, a time and numbers as a
+    `Rating` states them. Of an undo only its time and what it undoes are looked at.
     """
     ratings = list(ratings)
     sets = {candidate_set.id: candidate_set for candidate_set in candidate_sets}
@@ -68,22 +73,43 @@ def standing(ratings: Iterable[Rating]) -> list[Rating]:
 def not_undone(ratings: Iterable[Rating], *, latest: bool = False) -> list[Rating]:
     """The ratings that nobody took back, repeats included, oldest first.
 
-    With `latest`, only a rater's last word on each thing.
+    One of an id and rater counts, the latest: two writers may put the same line into
+    a journal. With `latest`, only a rater's last word on each thing.
     """
-    taken_back: set[tuple[str, str | None]] = set()
+    settled: set[tuple[str, str | None]] = set()
     spoken_of: set[tuple[object, ...]] = set()
     found: list[Rating] = []
-    for rating in sorted(ratings, key=_when)[::-1]:
-        if (rating.rater, rating.id) in taken_back:
+    for rating in sorted(ratings, key=when)[::-1]:
+        if (rating.rater, rating.id) in settled:
             continue
+        settled.add((rating.rater, rating.id))
         if rating.kind == "undo":
-            taken_back.add((rating.rater, rating.undoes))
+            settled.add((rating.rater, rating.undoes))
             continue
-        subjects = _subjects(rating)
-        if not latest or spoken_of.isdisjoint(subjects):
+        about = subjects(rating)
+        if not latest or spoken_of.isdisjoint(about):
             found.append(rating)
-        spoken_of.update(subjects)
+        spoken_of.update(about)
     return found[::-1]
+
+
+def given_by(raters: str, ratings: Iterable[Rating]) -> list[Rating]:
+    """The ratings of some raters: their names by commas, "people", or "all".
+
+    Raises InputError for a name that gave none, naming those who gave some.
+    """
+    ratings = list(ratings)
+    names = {rating.rater for rating in ratings}
+    wanted = set(filter(None, map(str.strip, raters.split(","))))
+    wanted |= {name for name in names if "people" in wanted and name.startswith("person:")}
+    if "all" in wanted:
+        wanted |= names
+    if missing := wanted - names - {"all", "people"}:
+        raise InputError(
+            f"There are no ratings of {', '.join(sorted(missing))}",
+            f"Those who judged are {', '.join(sorted(names)) or 'none'}",
+        )
+    return [rating for rating in ratings if rating.rater in wanted]
 
 
 def set_aside(journal: Journal[SetAside], rejected: Sequence[SetAside]) -> int:
@@ -100,9 +126,11 @@ def _fault(
 ) -> str | None:
     """What is wrong with a rating, or None."""
     try:
-        _when(rating)
+        when(rating).astimezone(UTC)
     except ValueError:
         return f"its time {rating.at!r} is not ISO 8601"
+    except OverflowError:
+        return f"its time {rating.at!r} is not a time in UTC"
     if rating.kind == "undo":
         known = rating.undoes is not None and (rating.rater, rating.undoes) in given
         return None if known else f"it undoes {rating.undoes}, which {rating.rater} did not give"
@@ -113,20 +141,42 @@ def _fault(
     unknown = [id for id in rating.shown if id not in ids]
     if unknown:
         return f"candidate set {candidate_set.id} has no completion {unknown[0]}"
-    if rating.kind == "skip":
-        return None
+    if (fault := _fault_of_circumstances(rating)) or rating.kind == "skip":
+        return fault
     if rating.kind in ORDERS:
         return _fault_of_order(rating)
     return _fault_of_mark(rating)
 
 
+def _fault_of_circumstances(rating: Rating) -> str | None:
+    """What is wrong with who judged, what they saw, how long it took and how sure they were."""
+    shown, seconds = rating.shown, rating.seconds
+    if not _RATER.fullmatch(rating.rater):
+        return f"{rating.rater!r} is not the name of a rater, such as person:NAME"
+    if not shown:
+        return "it shows no completion"
+    if len(set(shown)) < len(shown):
+        return "it shows a completion twice"
+    if rating.traces and len(rating.traces) != len(shown):
+        return f"it has {len(rating.traces)} traces for {len(shown)} completions"
+    if seconds is not None and not 0 <= seconds < math.inf:
+        return f"it took {seconds} seconds"
+    if rating.confidence is not None and rating.confidence not in range(1, 6):
+        return f"its confidence {rating.confidence} is not 1 to 5"
+    return None
+
+
 def _fault_of_order(rating: Rating) -> str | None:
+    if rating.kind == "pairwise" and len(rating.shown) != 2:
+        return f"a pairwise choice is of two completions, not {len(rating.shown)}"
+    if rating.both_bad and len(rating.ranking) > 1:
+        return "it calls both bad and one better"
     ranked = [id for group in rating.ranking for id in group]
     if len(set(ranked)) < len(ranked):
         return "it ranks a completion twice"
     if not set(ranked) <= set(rating.shown):
         return "it ranks a completion that was not shown"
-    if not rating.both_bad and len(ranked) < 2:
+    if len(rating.shown if rating.both_bad else ranked) < 2:
         return "it ranks fewer than two completions"
     return None
 
@@ -143,7 +193,7 @@ def _fault_of_mark(rating: Rating) -> str | None:
     return None
 
 
-def _subjects(rating: Rating) -> list[tuple[object, ...]]:
+def subjects(rating: Rating) -> list[tuple[object, ...]]:
     """What a rating is about: a later one of the same subject replaces it."""
     whose = (rating.rater, rating.candidate_set)
     if rating.kind == "skip" and len(rating.shown) == 1:
@@ -153,6 +203,7 @@ def _subjects(rating: Rating) -> list[tuple[object, ...]]:
     return [(*whose, rating.kind, rating.shown)]
 
 
-def _when(rating: Rating) -> datetime:
+def when(rating: Rating) -> datetime:
+    """Its time; UTC where it does not say. Raises ValueError for what is no time."""
     at = datetime.fromisoformat(rating.at)
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -144,15 +144,15 @@ def _run(
     print(f"Run {state.name}: {len(declared)} steps, reports/{state.name}/", file=out, flush=True)
 
     kept: list[StepDone] = []
-    unbroken = True
+    unbroken, judgements = True, ""
     for number, (step, own) in enumerate(declared.items(), start=1):
         parameters = {name: state.parameters.get(name, spec[1]) for name, spec in own.items()}
         parameters["run_name"] = state.name
         source = settings.notebooks / f"{step}.ipynb"
         source_sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
         if step == JUDGED:
-            inputs = (*inputs, _judgements(Session(step, state.name, 0, settings).ratings))
-        key = content_id(source_sha256, parameters, *inputs)
+            judgements = _judgements(Session(step, state.name, 0, settings).ratings)
+        key = content_id(source_sha256, parameters, *inputs, judgements)
         head = f"[{number}/{len(declared)}] {step}"
         unbroken = unbroken and step in done and done[step].key == key
         if unbroken:

@@ -209,7 +209,7 @@ def _raters(raters: Raters | None) -> dict[str, Any]:
     }
     return {
         **rows,
-        "Krippendorff's alpha": raters.alpha,
+        f"Krippendorff's alpha of {raters.agreement_of}": raters.alpha,
         "highest win rate that such raters can show": raters.ceiling,
     }
 

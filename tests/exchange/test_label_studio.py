@@ -19,6 +19,7 @@ from workbench.exchange.label_studio import (
     task_key,
     tasks,
 )
+from workbench.exchange.label_studio_project import Server
 
 
 def test_the_configuration_is_valid_and_asks_for_a_verdict() -> None:
@@ -65,6 +66,15 @@ def test_the_task_key_finds_the_pair_and_its_order_again(make_set, tmp_path: Pat
         o for o in (("s-0", "s-1"), ("s-1", "s-0")) if task_key("s", o) == data["task_key"]
     )
     assert [one.completion(id).text for id in shown] == [data["answer_a"], data["answer_b"]]
+
+
+def test_a_pair_knows_its_key_in_the_other_order() -> None:
+    sets = [candidate_set(str(n), "yes", "no", "perhaps") for n in range(20)]
+    first, second = (tasks(sets, seed=seed) for seed in (0, 1))
+    assert {task.key for task in first} != {task.key for task in second}
+    asked = {key for task in first for key in (task.key, task.turned)}
+    assert all({task.key, task.turned} <= asked for task in second)
+    assert len(asked) == 2 * len(first)
 
 
 def test_answers_change_places_from_task_to_task(make_set, tmp_path: Path) -> None:
@@ -118,3 +128,32 @@ def test_answers_of_any_text_are_shown_as_they_are() -> None:
         text for t in tasks(pairs, seed=0) for text in (t.data["answer_a"], t.data["answer_b"])
     }
     assert {text.replace("\0", "␀") for text in texts} <= shown
+
+
+# --- where they go ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://admin:hunter2@127.0.0.1:8080",
+        "https://hunter2@label.example",
+        "admin:hunter2",
+        "http:/hunter2",
+        "http://[hunter2",
+        "",
+    ],
+)
+def test_an_address_that_is_none_or_holds_a_password_is_not_repeated(url: str) -> None:
+    with pytest.raises(InputError, match="ddress of") as refusal:
+        Server(url, "token")
+    assert "hunter2" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("token", ["hunter2-é", "hunter2\n", "\0hunter2", "хантер"])
+def test_a_token_that_can_not_be_sent_is_not_repeated(token: str) -> None:
+    with pytest.raises(InputError, match="LABEL_STUDIO_API_KEY") as refusal:
+        Server("http://127.0.0.1:8080", token)
+    assert token not in str(refusal.value)
+    assert "\n" not in str(refusal.value)

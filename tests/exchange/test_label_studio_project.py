@@ -10,16 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from click.testing import CliRunner
 from examples import STRANGE_TEXTS, candidate_set
 from label_studio_server import LabelStudioServer, free_port
 
 from workbench import ratings as rules
+from workbench.cli import main
 from workbench.errors import InputError, ServerError
-from workbench.exchange.annotations import Pulled
 from workbench.exchange.label_studio import config, tasks
-from workbench.exchange.label_studio_project import Exported, Server, export_pairs, look
+from workbench.exchange.label_studio_annotations import Pulled
+from workbench.exchange.label_studio_files import read_export
+from workbench.exchange.label_studio_project import (
+    Exported,
+    Server,
+    annotators,
+    export_pairs,
+    look,
+)
 from workbench.exchange.label_studio_pull import pull_annotations, pull_foreign
+from workbench.exchange.label_studio_questions import OurTasks
 from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating, SetAside
 
@@ -121,6 +132,18 @@ def test_exporting_again_adds_only_what_is_new(desk: Desk) -> None:
     assert look(desk.client, more.project).overlap == 3
 
 
+def test_exporting_again_with_another_seed_adds_nothing(label_studio: LabelStudioServer) -> None:
+    sets = [candidate_set(f"{n}", "yes", "no", "perhaps") for n in range(6)]
+    for template, count in (("verdict", 18), ("ranker", 6)):
+        done = [
+            export_pairs(
+                label_studio.server, sets, title=f"seeds {template}", seed=seed, template=template
+            )
+            for seed in (0, 1)
+        ]
+        assert [(one.new, one.present) for one in done] == [(count, 0), (0, count)]
+
+
 def test_the_project_hides_who_answered_and_what_a_model_thinks(desk: Desk) -> None:
     project = desk.client.projects.get(id=desk.exported.project)
     assert not project.model_version
@@ -171,8 +194,6 @@ def test_failures_are_one_line_without_the_token(
             export_pairs(server, make_sets(1), title="failures", seed=0)
         assert "\n" not in str(failure.value)
         assert token not in str(failure.value) + repr(server)
-    with pytest.raises(InputError, match="not an address"):
-        export_pairs(Server("label studio", token), make_sets(1), title="failures", seed=0)
     nowhere = Desk(label_studio.server, [], tmp_path, Exported(10**6, "", 0, 0))
     with pytest.raises(ServerError, match="no such project"):
         nowhere.pull()
@@ -276,6 +297,49 @@ def test_an_annotation_that_loses_its_verdict_is_taken_back(desk: Desk) -> None:
     assert desk.standing == []
 
 
+def test_odd_values_of_a_server_do_not_stop_a_pull(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = httpx.HTTPTransport.handle_request
+    comment = {"from_name": "comment", "type": "textarea", "value": {"text": ["x\ud83d"]}}
+    deep: list[Any] = []
+    for _ in range(600):
+        deep = [deep]
+
+    def spoil(value: Any) -> None:
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, dict | list):
+                spoil(item)
+        match value.get("lead_time") if isinstance(value, dict) else None:
+            case 1.0:
+                value["result"].append(comment)
+            case 2.0:
+                value["updated_at"] = "0001-01-01T00:00:00+05:00"
+            case 3.0:
+                value["completed_by"] = {"email": ["x"]}
+            case 4.0:
+                value["result"] = deep
+        if isinstance(value, dict) and "data" in value:
+            value["updated_at"] = "9999-12-31T23:59:59-05:00"
+
+    def send_and_spoil(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        response = send(self, request)
+        body = json.loads(response.read())
+        spoil(body)
+        return httpx.Response(response.status_code, content=json.dumps(body), request=request)
+
+    for number, task in enumerate(desk.tasks(), start=1):
+        desk.annotate(task.id, "A", lead_time=number)
+    with monkeypatch.context() as patch:
+        patch.setattr(httpx.HTTPTransport, "handle_request", send_and_spoil)
+        first, second = desk.pull(), desk.pull()
+    assert (first.ratings, first.aside) == (1, 3)
+    assert (second.ratings, second.aside) == (0, 0)
+    assert [rating.comment for rating in desk.standing] == ["x\N{REPLACEMENT CHARACTER}"]
+    assert desk.pull().ratings == 4
+    assert [rating.comment for rating in desk.standing] == [""] * 4
+
+
 def test_a_cursor_serves_one_project(desk: Desk) -> None:
     other = export_pairs(desk.server, desk.sets, title="another one", seed=0)
     desk.pull()
@@ -333,6 +397,112 @@ def test_others_pairwise_projects_become_ratings(
     assert better == {"left 0", "left 1"}
 
 
+# --- by file ----------------------------------------------------------------
+
+
+def exported_file(desk: Desk) -> Path:
+    """What the page's own export gives."""
+    path = desk.folder / "export.json"
+    tasks = desk.client.projects.exports.as_json(desk.exported.project)
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    return path
+
+
+def test_what_was_pulled_and_imported_is_one_rating_of_one_rater(
+    desk: Desk, label_studio: LabelStudioServer
+) -> None:
+    first, second, third, _ = desk.tasks()
+    desk.annotate(first.id, "A", lead_time=2.5)
+    desk.annotate(second.id, "B", label_studio.second_annotator())
+    more = {"from_name": "comment", "to_name": "prompt", "type": "textarea", "id": "c"}
+    comment = {**more, "value": {"text": ["оба 🙂"]}}
+    desk.client.annotations.create(id=third.id, result=[*verdict("tie"), comment])
+    file = exported_file(desk)
+
+    def imported(**names: str) -> Pulled:
+        questions = OurTasks(desk.sets)
+        return read_export(file, questions, desk.ratings, desk.aside, names=names)
+
+    assert imported() == Pulled(0, 0, 3, 4)
+    emails = {str(id): email for id, email in annotators(desk.server).items()}
+    assert imported(**emails).ratings == 3
+    by_file = list(desk.ratings)
+    assert desk.pull().ratings == 0
+    desk.ratings.path.unlink()
+    (desk.folder / "cursor.json").unlink()
+    assert desk.pull().ratings == 3
+    assert sorted(desk.ratings, key=by_file.index) == by_file
+    others = {id: f"{id}@example.com" for id in emails}
+    assert imported(**emails).ratings == imported(**others).ratings == 0
+    assert {rating.rater for rating in desk.standing} == {
+        "person:rater@example.com",
+        "person:second@example.com",
+    }
+
+
+def test_an_edit_of_what_was_imported_under_another_name_replaces_it(desk: Desk) -> None:
+    task = desk.tasks()[0]
+    id = desk.annotate(task.id, "A")
+    names = {str(number): "anna" for number in annotators(desk.server)}
+    file = exported_file(desk)
+    read_export(file, OurTasks(desk.sets), desk.ratings, desk.aside, names=names)
+    assert desk.pull().ratings == 0
+    desk.client.annotations.update(id=id, result=verdict("B"))
+    assert desk.pull() == Pulled(1, 1, 0, 1)
+    assert desk.chosen() == [task.data["answer_b"]]
+
+
+def test_an_annotator_whom_the_server_does_not_list_waits_for_a_name(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.annotate(desk.tasks()[0].id, "A")
+    (number,) = (id for id, email in annotators(desk.server).items() if "rater" in email)
+    pulling = "workbench.exchange.label_studio_pull.annotators"
+    monkeypatch.setattr(pulling, lambda server: {})
+    assert (desk.pull().ratings, desk.pull().ratings) == (0, 0)
+    assert f"annotator {number}" in next(iter(desk.aside)).reason
+    assert desk.pull(names={str(number): "rater@example.com"}).ratings == 1
+    monkeypatch.undo()
+    assert desk.pull() == Pulled(0, 0, 0, 0)
+    assert [rating.rater for rating in desk.standing] == ["person:rater@example.com"]
+
+
+def test_the_command_names_annotators_by_the_server_or_by_hand(
+    label_studio: LabelStudioServer, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = label_studio.server
+    for name, value in {
+        "WORKBENCH_ROOT": str(project),
+        "WORKBENCH_HOME": str(project / "home"),
+        "LABEL_STUDIO_URL": server.url,
+        "LABEL_STUDIO_API_KEY": server.token,
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(main, ["label-studio", *arguments])
+
+    told = run("export", "--title", "by file").stdout
+    made = int(told.split()[-1].rpartition("/")[2])
+    desk = Desk(server, [], project, Exported(made, "", 0, 0))
+    desk.annotate(desk.tasks()[0].id, "A")
+    file = str(exported_file(desk))
+    assert "1 new ratings" in run("import", file).stdout
+    assert "0 new ratings" in run("pull", str(made)).stdout
+    ratings = Journal(project / "datasets" / "ratings" / "notebook.jsonl", Rating)
+    by_server = list(ratings)
+    ratings.path.unlink()
+    monkeypatch.delenv("LABEL_STUDIO_URL")
+    nameless = run("import", file)
+    assert "0 new ratings" in nameless.stdout
+    assert "1 set aside" in nameless.stderr
+    (number,) = (id for id, email in annotators(server).items() if "rater" in email)
+    named = ("--name", f"{number}=rater@example.com", "--name", "99=somebody@example.com")
+    assert "1 new ratings" in run("import", file, *named).stdout
+    assert list(ratings) == by_server
+    assert run("import", file, "--name", "rater").exit_code == 2
+
+
 # --- killed -----------------------------------------------------------------
 
 KILLED = """
@@ -360,7 +530,7 @@ print("calls", calls[0])
 
 def run_killed(work: str, after: int, token: str) -> subprocess.CompletedProcess[str]:
     """Run `work` in a process that is killed once its call number `after` is answered."""
-    path = f"{TESTS / 'feedback'!s}"
+    path = str(TESTS / "exchange")
     code = KILLED.format(tests=path, after=after, work=work)
     environ = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}", "TOKEN": token, "PATH": "/usr/bin:/bin"}
     return subprocess.run(

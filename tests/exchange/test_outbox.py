@@ -23,9 +23,10 @@ import langfuse_stand_in as langfuse
 import pytest
 from examples import STRANGE_TEXTS, candidate_set, rating
 
-from workbench.errors import InputError, ServerError, SettingsError
+from workbench.errors import InputError, ServerError, SettingsError, WorkbenchError
 from workbench.exchange import delivery
-from workbench.exchange.delivery import Handover, deliver, ledger_beside
+from workbench.exchange.delivery import deliver, ledger_beside
+from workbench.exchange.langfuse_plan import Handover
 from workbench.exchange.langfuse_project import LangfuseProject, connect
 from workbench.exchange.outbox import Outbox
 from workbench.journal import Journal
@@ -50,6 +51,13 @@ def traced(id: str, *texts: str) -> CandidateSet:
     """Completion `a` of set `s1` has the trace `trace-s1-a`."""
     plain = candidate_set(id, *texts)
     completions = (replace(c, trace_id=f"trace-{id}-{c.id}") for c in plain.completions)
+    return replace(plain, completions=tuple(completions))
+
+
+def drawn_together(id: str, *texts: str) -> CandidateSet:
+    """All completions of set `s1` have the trace `trace-s1`."""
+    plain = candidate_set(id, *texts)
+    completions = (replace(c, trace_id=f"trace-{id}") for c in plain.completions)
     return replace(plain, completions=tuple(completions))
 
 
@@ -104,14 +112,12 @@ def test_each_kind_of_rating_becomes_its_scores(server, ledger):
 
 
 def test_answers_drawn_together_share_a_trace_and_keep_their_own_scores(server, ledger):
-    plain = candidate_set("s2", "one", "two", "three")
-    drawn = replace(
-        plain, completions=tuple(replace(c, trace_id="draw") for c in plain.completions)
-    )
+    drawn = drawn_together("s2", "one", "two", "three")
     done = deliver([rating("s2", "b>a>c")], [drawn], project(server.url), ledger)
     assert done.sent == 3
     found = {s["metadata"]["completion"]: (s["subject"]["id"], s["value"]) for s in server.scores}
-    assert found == {"b": ("draw", 1.0), "a": ("draw", 0.5), "c": ("draw", 0.0)}
+    trace = "trace-s2"
+    assert found == {"b": (trace, 1.0), "a": (trace, 0.5), "c": (trace, 0.0)}
 
 
 def test_delivering_again_sends_nothing(server, ledger):
@@ -269,6 +275,15 @@ def test_without_keys_the_error_names_the_variable():
         connect(settings)
 
 
+@pytest.mark.parametrize(
+    "address", ["http://u:pw-7@host:3000", "http://u:pw-7/x@host", "u:pw-7@host"]
+)
+def test_an_address_with_a_password_is_refused_without_repeating_it(address):
+    with pytest.raises(SettingsError, match="LANGFUSE_BASE_URL holds a user name") as caught:
+        project(address)
+    assert "pw-7" not in str(caught.value)
+
+
 def test_the_client_does_not_show_its_secret(server):
     assert langfuse.SECRET not in repr(vars(project(server.url)))
 
@@ -299,6 +314,48 @@ def test_strange_texts_arrive_as_they_are(server, ledger, name):
     if text.strip():
         whole = by_type["TEXT"]["comment"] or by_type["TEXT"]["value"]
         assert whole == text
+
+
+def test_a_rating_that_stands_keeps_its_scores_when_its_candidate_set_is_not_given(server, ledger):
+    there = project(server.url)
+    standing = rating("s1", "a>b>c")
+    replaced = rating("s1", kind="stars", shown="a", value=2)
+    undone = rating("s1", kind="thumbs", shown="b", value=1)
+    deliver([standing, replaced, undone], SETS, there, ledger)
+    later = [
+        rating("s1", kind="stars", shown="a", value=5, at="2026-01-01T10:05:00Z"),
+        rating("s1", kind="undo", shown="b", undoes=undone.id, at="2026-01-01T10:05:00Z"),
+    ]
+    done = deliver(
+        [standing, replaced, undone, *later], [traced("s2", "x")], there, ledger, settles_s=0
+    )
+    assert [item.reason for item in done.unfit] == ["there is no candidate set s1"] * 4
+    assert done.withdrawn == 2
+    assert {s["name"] for s in server.scores} == {"preference"}
+    assert len(server.scores) == 3
+
+
+def test_a_score_counts_as_withdrawn_only_when_the_server_no_longer_shows_it(server, ledger):
+    """The server is later than `settles_s`: a deletion that is asked for at once misses."""
+    server.delay_s = 1.0
+    thumb = rating("s1", kind="thumbs", shown="a", value=1)
+    undo = rating("s1", kind="undo", shown="a", undoes=thumb.id, at="2026-01-01T10:01:00Z")
+    there = project(server.url)
+    deliver([thumb], SETS, there, ledger)
+    early = deliver([thumb, undo], SETS, there, ledger, settles_s=0.2, deadline_s=0.5)
+    assert (early.withdrawn, early.pending) == (0, 1)
+    done = deliver([thumb, undo], SETS, there, ledger, settles_s=0.2, deadline_s=20)
+    assert (done.withdrawn, done.pending) == (1, 0)
+    time.sleep(1.0)
+    assert server.scores == []
+    assert [line.state for line in ledger][-1] == "withdrawn"
+
+
+def test_a_rating_that_can_not_be_said_in_scores_does_not_hold_up_the_others(server, ledger):
+    odd = rating("s1", kind="thumbs", shown="a", value=1, at="0001-01-01T00:00:00+05:00")
+    done = deliver([odd, rating("s1", "a>b")], SETS, project(server.url), ledger)
+    assert done.sent == 2
+    assert [item.source for item in done.unfit] == [f"ratings: {odd.id}"]
 
 
 # --- in the background ----------------------------------------------------
@@ -343,9 +400,75 @@ def test_wrong_keys_end_the_thread_and_flush_says_so(server, tmp_path, ledger):
         box.flush(20)
 
 
+def test_the_outbox_keeps_candidate_sets_that_can_be_read_only_once(server, tmp_path, ledger):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(rating("s1", "a>b>c"))
+    box = Outbox(ratings, (s for s in SETS), project(server.url), ledger, settles_s=0).start()
+    try:
+        assert box.flush(20).pending == 0
+        ratings.append(rating("s1", kind="thumbs", shown="a", value=1))
+        assert box.flush(20).unfit == ()
+        assert len(server.scores) == 4
+    finally:
+        box.stop()
+
+
+def test_an_unforeseen_error_ends_the_thread_and_flush_says_so(
+    server, tmp_path, ledger, monkeypatch
+):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(rating("s1", "a>b>c"))
+    box = Outbox(ratings, SETS, project(server.url), ledger)
+    with monkeypatch.context() as broken:
+        broken.setattr(LangfuseProject, "put_scores", lambda *_: {}["lost"])
+        with pytest.raises(WorkbenchError, match="error of the program") as caught:
+            box.flush(20)
+        assert isinstance(caught.value.__cause__, KeyError)
+        with pytest.raises(WorkbenchError, match="error of the program"):
+            _ = box.delivery
+    try:
+        assert box.flush(20).pending == 0
+        assert len(server.scores) == 3
+    finally:
+        box.stop()
+
+
+def test_flush_says_what_is_pending_where_no_pass_ended(server, tmp_path, ledger):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(rating("s1", "a>b>c"))
+    server.trouble = lambda method, path: "hang"
+    server.hang_s = 3
+    box = Outbox(ratings, SETS, project(server.url), ledger).start()
+    try:
+        done = box.flush(0.2)
+        assert (done.sent, done.pending) == (0, 3)
+        assert done.waiting
+    finally:
+        box.stop()
+
+
+def test_an_outbox_that_was_stopped_can_be_started_and_flushed(server, tmp_path, ledger):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    box = Outbox(ratings, SETS, project(server.url), ledger).start()
+    try:
+        for n, shown in enumerate("abc", start=1):
+            ratings.append(rating("s1", kind="thumbs", shown=shown, value=1))
+            box.stop()
+            box.start()
+            assert box.flush(20).pending == 0
+            assert len(server.scores) == n
+    finally:
+        box.stop()
+
+
 # --- killed ---------------------------------------------------------------
 
 RATINGS, KILLS = 10_000, 200
+PAIRWISE = 1_000
+"""Of the ratings, those of two answers that were drawn under one trace: two scores each."""
+DELAY_S = 0.1
+"""How late the server is."""
+SETTLES_S = 3 * DELAY_S
 
 
 class _Announcing(LangfuseProject):
@@ -380,7 +503,7 @@ def _deliver_until_killed(
             there = project(url)
             there.__class__ = _Announcing
             box = Journal(path, Handover)
-            deliver(ratings, sets, there.announce(writes), box, settles_s=0)  # type: ignore[attr-defined]
+            deliver(ratings, sets, there.announce(writes), box, settles_s=SETTLES_S)  # type: ignore[attr-defined]
             code = 0
         finally:
             os._exit(code)
@@ -400,27 +523,40 @@ def test_ten_thousand_ratings_survive_two_hundred_kills_and_a_server_down_half_t
     monkeypatch.setattr(delivery, "BATCH", 25)
     monkeypatch.setattr(delivery, "_FIRST_WAIT_S", 0.02)
     chance = random.Random(7)
-    sets = [traced(f"s{n}", "one", "two") for n in range(RATINGS // 2)]
+    marked = [traced(f"s{n}", "one", "two") for n in range((RATINGS - PAIRWISE) // 2)]
+    together = [drawn_together(f"p{n}", "one", "two") for n in range(PAIRWISE)]
+    sets = [*marked, *together]
     ratings = [
-        rating(s.id, kind="thumbs", shown=c.id, value=chance.randrange(2))
-        for s in sets
-        for c in s.completions
+        *(
+            rating(s.id, kind="thumbs", shown=c.id, value=chance.randrange(2))
+            for s in marked
+            for c in s.completions
+        ),
+        *(rating(s.id, chance.choice(["a>b", "b>a"]), kind="pairwise") for s in together),
     ]
+    chance.shuffle(ratings)
+    scores = RATINGS + PAIRWISE
     undone = [
-        rating(r.candidate_set, kind="undo", shown=r.shown[0], undoes=r.id, at="2026-01-02T10:00Z")
+        rating(
+            r.candidate_set,
+            kind="undo",
+            shown="".join(r.shown),
+            undoes=r.id,
+            at="2026-01-02T10:00Z",
+        )
         for r in ratings[::50]
     ]
     again = [replace(r, id=f"again-{r.id}", at="2026-01-03T10:00:00Z") for r in ratings[::50]]
     path = tmp_path / "ratings.delivered.jsonl"
     ledger = Journal(path, Handover)
-    command = [sys.executable, langfuse.__file__]
+    command = [sys.executable, langfuse.__file__, str(DELAY_S)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             url = server.stdout.readline().strip()
             with closing(project(url)) as there:
                 # One delivery here, so that no child spends its life on loading the SDK.
-                assert deliver(ratings[:1], sets[:1], there, ledger).sent == 1
+                assert deliver(ratings[:1], sets, there, ledger).sent
             _ask(url, "troubled", 7)
             kills = read = extra = 0
             while kills < KILLS:
@@ -435,14 +571,15 @@ def test_ten_thousand_ratings_survive_two_hundred_kills_and_a_server_down_half_t
             before = len(_ask(url, "ids"))
             whole = [*ratings, *undone, *again]
             with closing(project(url)) as there:
-                done = deliver(whole, sets, there, ledger, settles_s=0)
+                done = deliver(whole, sets, there, ledger, settles_s=SETTLES_S)
             assert (done.pending, done.refused) == (0, ())
+            time.sleep(DELAY_S)
             ids, writes = _ask(url, "ids"), _ask(url, "writes")
         finally:
             server.kill()
     assert kills == KILLS
     assert before > RATINGS / 20  # the killed processes did a part of it
-    assert len(ids) == len(set(ids)) == RATINGS
+    assert len(ids) == len(set(ids)) == scores
     last = {line.score: line.state for line in ledger}
     assert set(ids) == {id for id, state in last.items() if state == "sent"}
     assert max(writes.values()) > 1  # some were handled and their answer lost, and sent again
@@ -453,7 +590,6 @@ def _check_new_lines(path: Path, offset: int, url: str) -> int:
     data = path.read_bytes()[offset:] if path.exists() else b""
     whole = data[: data.rfind(b"\n") + 1]
     lines = [json.loads(line) for line in whole.splitlines()]
-    gone = {line["score"] for line in lines if line["state"] == "withdrawing"}
     sent = [line["score"] for line in lines if line["state"] == "sent"]
-    assert [id for id in _ask(url, "missing", sent) if id not in gone] == []
+    assert _ask(url, "missing", sent) == []
     return offset + len(whole)

@@ -116,6 +116,11 @@ def test_numbers_are_guessed_only_where_they_tell():
     assert scores.guess([1, 5]) == "stars"
     assert scores.guess([1, 1]) is None
     assert scores.guess([0, 1, 4]) is None
+    assert scores.guess([0, 1, 7, 10]) is None
+    assert scores.guess([1, 3, 5, 8, 10]) is None
+    assert scores.guess([0, 0.5, 1]) is None
+    assert scores.guess([5, 80, 100]) is None
+    assert scores.guess([]) is None
 
 
 def test_who_gave_a_score():

@@ -398,6 +398,18 @@ def test_a_clock_that_goes_back_takes_nothing_back(sets, journal, monkeypatch) -
     assert _widget(sets, journal).view["done"] == 2
 
 
+def test_what_another_door_gave_by_a_clock_ahead_can_be_taken_back(sets, journal) -> None:
+    _decide(_widget(sets, journal), [[0], [1], [2]])
+    (given,) = journal
+    journal.path.unlink()
+    journal.append(replace(given, door="label-studio", at="2099-01-01T12:00:00+03:00"))
+    _step(_widget(sets, journal), "undo")
+    _decide(_widget(sets, journal), [[2], [1], [0]])
+    (last,) = ratings.standing(journal)
+    assert last.ranking[0] == (last.shown[2],)
+    assert _widget(sets, journal).view["done"] == 1
+
+
 def test_ratings_that_fit_nothing_do_not_stop_the_rater(sets, journal) -> None:
     _decide(_widget(sets, journal), [[0], [1], [2]])
     (rating,) = journal

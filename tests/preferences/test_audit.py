@@ -147,11 +147,22 @@ def test_the_card_states_the_rule_and_names_nobody(tmp_path):
     assert "Votes of 1 rater are weighted" in said
 
 
-def test_the_card_is_hashed_and_does_not_name_the_version(tmp_path):
-    one = written(tmp_path / "one", agreement="alpha 0.7", licence="mit")
-    other = written(tmp_path / "other")
-    assert one.version == other.version
-    assert card(one) != card(other)
+def test_names_of_raters_stay_out_of_the_card_s_agreement(tmp_path):
+    names = ("person:anna@example.com", "person:Анна", "model:judge@1", "person:ben", "person:1")
+    pairs = [replace(p, raters=names) for p in PAIRS]
+    agreement = (
+        "kappa of person:anna@example.com and Анна 0.4, of BEN with judge@1 0.1, "
+        "of person:1 with person:carl 0.2; Annapolis and benefits of 10 pairs"
+    )
+    said = card(written(tmp_path, pairs, agreement=agreement, trust={"person:carl": 0.9}))
+    assert (
+        "kappa of person 2 and person 5 0.4, of person 3 with model 1 0.1, "
+        "of person 1 with person 4 0.2; Annapolis and benefits of 10 pairs"
+    ) in said
+
+
+def test_the_card_is_hashed(tmp_path):
+    one = written(tmp_path, agreement="alpha 0.7", licence="mit")
     (one.folder / "README.md").write_text("mine")
     with pytest.raises(InputError, match=r"README\.md is not as it was written"):
         load(one.folder)
@@ -160,7 +171,7 @@ def test_the_card_is_hashed_and_does_not_name_the_version(tmp_path):
 def test_an_older_layout_is_refused_in_one_line(tmp_path):
     dataset = written(tmp_path)
     (dataset.folder / "manifest.json").write_text('{"name": "demo", "version": "0"}')
-    with pytest.raises(InputError, match="is of layout 1, and this Workbench reads layout 2"):
+    with pytest.raises(InputError, match="is of layout 1, and this Workbench reads layout 3"):
         load(dataset.folder)
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from examples import completion, preference
+from examples import candidate_set, completion, preference, rating
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import InputError
-from workbench.preferences import load, write
-from workbench.records import Message, Timing, ToolCall
+from workbench.preferences import build, load, thumbs, write
+from workbench.records import Message, Origin, Timing, ToolCall
 
 PAIRS = [
     preference(f"Question {i}?", f"short {i}", f"a longer answer {i}", topic=f"topic {i % 12}")
@@ -138,6 +138,65 @@ def test_the_version_is_of_what_is_trained_on_and_who_judged(tmp_path):
     assert written(tmp_path, seed=1).version != version
     assert version in versions(tmp_path)
     assert len(versions(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strategy": "all"},
+        {"resolve": "majority"},
+        {"resolve": "bradley-terry"},
+        {"resolve": "bradley-terry", "margin": 0.3},
+        {"trust": {"person:anna": 0.9}},
+        {"near": 1},
+        {"require_consent": True},
+        {"agreement": "alpha 0.1"},
+        {"licence": "mit"},
+        {"seed": 7},
+        {"test": 0.21},
+    ],
+    ids=str,
+)
+def test_a_version_names_the_settings_that_its_manifest_states(tmp_path, options):
+    pairs = [
+        replace(p, prompt=replace(p.prompt, origin=Origin(consent="given"))) for p in PAIRS[:20]
+    ]
+    plain = {"validation": 0.2, "test": 0.2}
+    one = write(pairs, "demo", tmp_path, **plain)
+    other = write(pairs, "demo", tmp_path, **(plain | options))
+    assert other.version != one.version
+    assert load(other.folder) == other
+    assert write(pairs[::-1], "demo", tmp_path, **(plain | options)) == other
+
+
+def test_a_version_names_the_ratings_behind_its_pairs(tmp_path):
+    sets = [candidate_set(f"s{i}", "yes", "no", topic=f"t{i}") for i in range(8)]
+
+    def judged(at: str):
+        ratings = [rating(s.id, "a>b", at=at) for s in sets]
+        ratings += [rating(s.id, kind="thumbs", shown="a", value=1, at="2026-01-01") for s in sets]
+        pairs, marks = build(sets, ratings), thumbs(sets, ratings)
+        return write(pairs, "demo", tmp_path, validation=0, test=0, thumbs=marks)
+
+    one, other = judged("2026-01-01"), judged("2026-02-02")
+    assert one.version != other.version
+    assert {p.ratings for p in one.train}.isdisjoint(p.ratings for p in other.train)
+    # What is trained on is the same, and in the same order.
+    assert one.file("train").read_bytes() == other.file("train").read_bytes()
+    marks = [
+        replace(mark.thumb, ratings=("other",)) if i == 0 else mark.thumb
+        for i, mark in enumerate(other.marks)
+    ]
+    again = write(other.train, "demo", tmp_path, validation=0, test=0, thumbs=marks)
+    assert again.version != other.version
+
+
+def test_journals_that_grew_do_not_make_a_version(tmp_path):
+    journal = tmp_path / "ratings.jsonl"
+    journal.write_text("{}\n")
+    one = written(tmp_path, sources=[journal])
+    journal.write_text("{}\n{}\n")
+    assert written(tmp_path, sources=[journal]) == one
 
 
 @pytest.mark.parametrize("name", ["train.jsonl", "pairs.jsonl", "manifest.json"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from examples import preference
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from workbench.errors import InputError
 from workbench.preferences import Dropped, deduplicate
+from workbench.records import Preference
 
 
 def test_texts_that_differ_in_white_space_and_unicode_form_are_one_pair():
@@ -107,6 +109,49 @@ def test_a_person_s_pair_stays_against_any_number_of_rules():
     )
     [kept] = deduplicate([person, rules]).kept
     assert (kept.raters, kept.weight) == (("person:anna",), 1.0)
+
+
+def similarity(one: str, other: str) -> float:
+    """Jaccard similarity of runs of five characters, as it is documented."""
+    a, b = ({text[i : i + 5] for i in range(max(1, len(text) - 4))} for text in (one, other))
+    return len(a & b) / len(a | b)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_near_duplicates_are_those_that_comparing_all_would_find(seed):
+    """A template filled differently, so that most are nearly alike, and some nearly enough."""
+    random = Random(seed)
+    near = random.choice([0.5, 0.7, 0.8, 0.9, 1.0])
+    template = [LONG * random.choice([1, 2, 5]) for _ in range(3)]
+
+    def filled(text: str) -> str:
+        places = random.sample(range(len(text)), random.choice([0, 1, 2, 8]))
+        return "".join(random.choice("xyz") if i in places else c for i, c in enumerate(text))
+
+    # "No." tells the two answers apart where nothing was filled in.
+    texts = [(filled(a), filled(b), "No. " + filled(c)) for a, b, c in [template] * 80]
+    pairs = [replace(preference(*t), id=f"{n:03}") for n, t in enumerate(dict.fromkeys(texts))]
+    expected: list[Preference] = []
+    for pair in pairs:
+        if not any(
+            similarity(
+                f"user: {pair.prompt.messages[0].content.strip()}",
+                f"user: {kept.prompt.messages[0].content.strip()}",
+            )
+            >= near
+            and similarity(pair.chosen.text.strip(), kept.chosen.text.strip()) >= near
+            and similarity(pair.rejected.text.strip(), kept.rejected.text.strip()) >= near
+            for kept in expected
+        ):
+            expected.append(pair)
+    result = deduplicate(pairs, near=near)
+    assert [p.id for p in result.kept] == [p.id for p in expected]
+    assert len(pairs) > 60
+
+
+def test_answers_without_any_text_are_no_obstacle():
+    pairs = [preference("Why?", "", f"Because of {word}.") for word in ("rain", "snow", "hail")]
+    assert len(deduplicate(pairs).kept) == 3
 
 
 @pytest.mark.parametrize("near", [0, -1, 1.1, float("nan")])

@@ -178,6 +178,24 @@ def test_sides_go_to_files_of_their_own(tmp_path):
     assert sizes == [len(dataset.split(side)) for side in ("train", "validation", "test")]
 
 
+def test_sides_of_another_version_do_not_stay(tmp_path):
+    pairs = [preference(f"Question {i}?", "yes", f"no {i}", topic=f"t{i}") for i in range(30)]
+    whole = write(pairs, "demo", tmp_path / "v", validation=0.3, test=0.3)
+    out = tmp_path / "out"
+    assert len(export(whole, "sft", out)) == 3
+    (out / "notes.txt").write_text("mine")
+    train_only = write(pairs, "demo", tmp_path / "v", validation=0, test=0)
+    export(train_only, "sft", out)
+    assert sorted(path.name for path in out.iterdir()) == ["notes.txt", "train.jsonl"]
+
+
+def test_a_side_that_can_not_be_removed_is_an_error_with_a_remedy(tmp_path):
+    dataset = write([preference("Why?", "So.", "No.")], "demo", tmp_path, validation=0, test=0)
+    (tmp_path / "out" / "test.jsonl").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"test\.jsonl can't be removed"):
+        export(dataset, "kto", tmp_path / "out")
+
+
 def test_the_version_s_own_folder_and_unknown_formats_are_refused(tmp_path):
     dataset = write([preference("Why?", "So.", "No.")], "demo", tmp_path, validation=0, test=0)
     with pytest.raises(InputError, match="never changes"):

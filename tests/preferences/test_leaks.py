@@ -20,7 +20,9 @@ from workbench.records import Origin, Prompt
 
 HALF = Fractions(validation=0.25, test=0.25)
 REAL = collections.load(Path(__file__).parents[2] / "datasets" / "prompts", ["en", "ru"])
-KINDS = ("paraphrase", "document", "debate", "session")
+KINDS = ("paraphrase", "hidden", "document", "debate", "session")
+IN_TEXT = ("paraphrase", "hidden")
+UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u0640\U000e0001"
 
 
 def other_words(text: str, rng: random.Random) -> str:
@@ -29,6 +31,15 @@ def other_words(text: str, rng: random.Random) -> str:
     rng.shuffle(words)
     changed = " ".join(words)
     return rng.choice([changed.upper() + "!", changed.capitalize() + "?", f"«{changed}» ..."])
+
+
+def with_unseen(text: str, rng: random.Random) -> str:
+    """The same text with characters that nobody sees in every word."""
+    return " ".join(
+        word[:at] + rng.choice(UNSEEN) + word[at:]
+        for word in text.split()
+        for at in [rng.randint(0, len(word))]
+    )
 
 
 def real_looking(rng: random.Random, n: int) -> list[Prompt]:
@@ -49,9 +60,10 @@ def planted(n: int, seed: int) -> list[tuple[str, Prompt, Prompt]]:
     texts = real_looking(rng, 2 * n)
     found = []
     for i, (first, second) in enumerate(zip(texts[:n], texts[n:], strict=True)):
-        kind = KINDS[i % 4]
-        if kind == "paraphrase":
-            text = other_words(first.messages[-1].content, rng)
+        kind = KINDS[i % 5]
+        if kind in IN_TEXT:
+            change = other_words if kind == "paraphrase" else with_unseen
+            text = change(first.messages[-1].content, rng)
             second = prompt(text, language=first.language)
             origins = (Origin(), Origin())
         elif kind == "document":
@@ -83,11 +95,11 @@ def test_the_same_prompts_without_their_leaks_would_be_torn_apart():
         replace(p, origin=Origin())
         for kind, *both in planted(500, 0)
         for p in both
-        if kind != "paraphrase"
+        if kind not in IN_TEXT
     ]
     sides = split(bare, HALF)
     torn = sum(a != b for a, b in zip(sides[::2], sides[1::2], strict=True))
-    assert torn > 375 / 3
+    assert torn > 300 / 3
 
 
 def test_unrelated_real_prompts_are_not_joined():
@@ -113,6 +125,11 @@ def test_unrelated_generated_prompts_are_not_joined():
         ("法国的首都是哪座城市", "哪座城市是法国的首都"),
         ("フランスの首都はどこですか", "首都はどこですかフランスの"),
         ("What is  boost?", "boost: what IS"),
+        ("Why is the sky blue today?", "Why is the s\u200bky bl\u00adue today?"),
+        ("\u200fשמיים כחולים למה\u200f", "שמיים כחולים למה"),
+        ("لمـاذا السمـاء زرقاء", "لماذا السماء زرقاء"),
+        ("😀 🚗 😀?", "🚗😀 ?"),
+        ("👍🏽 + 🚗", "🚗 + 👍🏽 \ufe0f"),
     ],
 )
 def test_the_same_words_in_another_order_are_one_component(one, other):

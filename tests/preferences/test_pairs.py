@@ -46,7 +46,7 @@ def test_a_pairwise_choice_gives_its_pair():
 
 def test_ties_and_both_bad_give_no_pair():
     tie = rating("s", "ab", kind="pairwise")
-    bad = rating("s", "c>d", kind="pairwise", both_bad=True)
+    bad = rating("s", "cd", kind="pairwise", both_bad=True)
     unranked = rating("s", "", kind="pairwise", shown="bc", both_bad=True)
     assert pairs(tie, bad, unranked) == []
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from examples import STRANGE_TEXTS, candidate_set, rating
+from planted import journal_of
 from scipy.stats import binomtest
 
 from workbench.raters.habits import FASTEST_READER, consistency, position_bias, too_fast
@@ -59,6 +60,27 @@ def test_without_repeats_or_with_their_first_gone_consistency_is_unknown():
 def test_a_repeat_that_came_in_by_two_doors_counts_once():
     first = pairwise(1)
     assert consistency([first, again(first, "a>b"), again(first, "a>b")]).n == 1
+
+
+def test_a_repeat_is_compared_with_what_stood_when_it_was_asked():
+    first = pairwise(1, at="2026-01-01T10:00:00Z")
+    changed = replace(first, id="changed", ranking=(("b",), ("a",)), at="2026-01-01T11:00:00Z")
+    repeat = again(first, "b>a", shown="ba", at="2026-01-01T12:00:00Z")
+    later = replace(first, id="later", at="2026-01-01T13:00:00Z")
+    assert consistency([first, changed, repeat]).value == 1
+    assert consistency([first, changed, repeat, later]).value == 1
+    assert consistency([first, repeat, later]).value == 0
+
+
+def test_a_repeat_of_what_was_skipped_since_is_compared_with_nothing():
+    first = pairwise(1)
+    skipped = rating("s1", kind="skip", shown="ab")
+    assert consistency([first, skipped, again(first, "a>b")]).value is None
+
+
+def test_a_rating_that_repeats_itself_says_nothing():
+    first = pairwise(1)
+    assert consistency([replace(first, repeats=first.id)]).value is None
 
 
 # --- position bias ---------------------------------------------------------
@@ -180,8 +202,7 @@ def test_a_summary_says_who_judged_and_how_well():
     found = summary(ratings, sets, seed=0)
     assert [r.name for r in found.raters] == ["person:anna", "person:ben", "model:judge@1"]
     assert [r.kind for r in found.raters] == ["person", "person", "model"]
-    anna, ben, model = found.raters
-    assert anna.accuracy.value > ben.accuracy.value > model.accuracy.value
+    anna, _, model = found.raters
     assert anna.consistency.value > model.consistency.value
     assert (anna.judgements, anna.pairs, anna.consistency.n) == (120, 360, 36)
     assert anna.median_seconds == pytest.approx(20.5, abs=0.5)
@@ -193,6 +214,50 @@ def test_a_summary_says_who_judged_and_how_well():
     ]
     assert 0.5 < found.agreement.value < found.ceiling.value < 1
     assert found == summary(ratings, sets, seed=0)
+
+
+def test_where_two_people_compared_answers_agreement_is_that_of_people():
+    people = {"person:anna": 0.3, "person:ben": 0.6, "person:clara": 0.9}
+    ratings, sets = many(people | {"model:judge@1": 2.0, "rule:shorter": 3.0})
+    found = summary(ratings, sets, seed=0)
+    alone = summary([r for r in ratings if r.rater in people], sets, seed=0)
+    assert found.agreement_of == alone.agreement_of == "people"
+    assert (found.alpha, found.agreement, found.ceiling) == (
+        alone.alpha,
+        alone.agreement,
+        alone.ceiling,
+    )
+    assert found.raters[:3] == alone.raters
+    for judge in found.raters[3:]:
+        assert judge.accuracy.value is None
+        assert judge.accuracy.why == "only people are compared"
+    assert len(found.kappas) == 10
+
+
+def test_with_one_person_or_none_agreement_is_that_of_all_raters():
+    ratings, sets = many({"person:anna": 0.3, "model:judge@1": 0.6, "rule:shorter": 0.9})
+    found = summary(ratings, sets, seed=0)
+    assert found.agreement_of == "all raters"
+    anna, model, rule = found.raters
+    assert anna.accuracy.value > model.accuracy.value > rule.accuracy.value
+    assert found.alpha.value is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_planted_raters_are_found_through_a_journal_as_it_comes(seed):
+    """Lines out of order and doubled, minds that changed, ratings taken back and foreign ones."""
+    six = {"p1": 0.7, "p2": 0.8, "p3": 0.9, "p4": 0.7, "p5": 0.8, "p6": 0.9}
+    planted = {f"person:{name}": right for name, right in six.items()}
+    journal, sets = journal_of(planted, pairs=2000, seed=seed)
+    found = summary(journal, sets, seed=seed)
+    assert {r.name: r.accuracy.value for r in found.raters} == pytest.approx(planted, abs=0.03)
+    assert found.ceiling.value == pytest.approx(0.8, abs=0.03)
+    assert [r.judgements for r in found.raters] == [2000] * 6
+    assert found.set_aside == 6
+    for rater in found.raters:
+        assert rater.consistency.value == 1
+        assert rater.position.earlier.low <= 0.5 <= rater.position.earlier.high
 
 
 def test_a_summary_is_a_record():
@@ -244,10 +309,10 @@ def test_strange_answers_and_names_are_raters_and_answers_like_others():
     texts = list(STRANGE_TEXTS.values())[:8]
     sets = [candidate_set("s", *texts)]
     ratings = [
-        rating("s", "h>g>f>e>d>c>b>a", rater=f"person:{name}") for name in ("ю", "👩🏽‍🚀", "")
+        rating("s", "h>g>f>e>d>c>b>a", rater=f"person:{name}") for name in ("ю", "👩🏽‍🚀", ":")
     ]
     found = summary([replace(r, seconds=3.0) for r in ratings], sets, seed=0)
-    assert {r.name for r in found.raters} == {"person:ю", "person:👩🏽‍🚀", "person:"}
+    assert {r.name for r in found.raters} == {"person:ю", "person:👩🏽‍🚀", "person::"}
     assert found.pairs == 28
     # 200 kB in three seconds.
     assert all(len(r.too_fast) == 1 for r in found.raters)

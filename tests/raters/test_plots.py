@@ -72,7 +72,10 @@ def test_the_figure_says_what_the_summary_says():
     shown = texts(plot(found))
     title = next(text for text in shown if "alpha" in text)
     assert f"{found.alpha.value:.2f} ({found.alpha.low:.2f} to {found.alpha.high:.2f})" in title
-    assert f"win rate these raters can show is {found.ceiling.value:.0%}" in title
+    assert "of people" in title
+    assert f"win rate they can show is {found.ceiling.value:.0%}" in title
+    judged_by_all = raters(["person:anna", *NAMES[7:9]])
+    assert any("Krippendorff's alpha of all raters" in t for t in texts(plot(judged_by_all)))
     for n, rater in enumerate(found.raters, start=1):
         assert f"{rater.name}  {n}" in shown
         assert f"{rater.accuracy.value:.0%}" in shown

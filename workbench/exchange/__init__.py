@@ -2,7 +2,7 @@
 
 project = exchange.connect(settings)
 exchange.deliver(ratings, candidate_sets, project, ledger)        # as scores
-exchange.pull_scores(project, filters, candidate_sets, ratings, aside)
+exchange.pull_scores(project, filters, candidate_sets, ratings, aside, drawn=sets)
 exchange.export_pairs(server, candidate_sets, title="Sky", seed=0)   # as tasks
 exchange.pull_annotations(server, project, candidate_sets, ratings, aside, cursor=path)
 
@@ -17,10 +17,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.exchange.annotations import read_export
     from workbench.exchange.delivery import Delivery, deliver, ledger_beside
     from workbench.exchange.label_studio import config, export_tasks, tasks
-    from workbench.exchange.label_studio_project import Server, export_pairs
+    from workbench.exchange.label_studio_files import read_export
+    from workbench.exchange.label_studio_project import Server, annotators, export_pairs
     from workbench.exchange.label_studio_pull import pull_annotations, pull_foreign
     from workbench.exchange.label_studio_questions import OurTasks, TheirTasks
     from workbench.exchange.langfuse_datasets import read_prompts, write_preferences, write_prompts
@@ -40,6 +40,7 @@ _LAZY = {
     "Scale": "scores",
     "Server": "label_studio_project",
     "TheirTasks": "label_studio_questions",
+    "annotators": "label_studio_project",
     "config": "label_studio",
     "connect": "langfuse_project",
     "deliver": "delivery",
@@ -49,7 +50,7 @@ _LAZY = {
     "pull_annotations": "label_studio_pull",
     "pull_foreign": "label_studio_pull",
     "pull_scores": "langfuse_pull",
-    "read_export": "annotations",
+    "read_export": "label_studio_files",
     "read_prompts": "langfuse_datasets",
     "scores_of": "scores",
     "tasks": "label_studio",
@@ -67,6 +68,7 @@ __all__ = [
     "Scale",
     "Server",
     "TheirTasks",
+    "annotators",
     "config",
     "connect",
     "deliver",

@@ -1,7 +1,7 @@
-"""What other people's traces asked and answered, read as messages.
+"""What traces asked and answered, read as messages.
 
 A trace's input and output are raw text: plain, or JSON in one of the shapes that
-chat libraries write. Input is read in these shapes:
+chat libraries and our own backends write. Input is read in these shapes:
 
     plain text, or a JSON string
     [{"role": "user", "content": ...}, ...]         OpenAI; LangChain with "type": "human"
@@ -34,6 +34,8 @@ _ROLES: dict[str, Role] = {
 }
 _QUESTIONS = ("messages", "input", "question", "prompt", "query")
 _ANSWERS = ("output", "answer", "response", "content", "text")
+_SAID = {"text", "reasoning", "tool_calls"}
+"""Keys of an answer of ours that is more than text."""
 _DEEPEST = 6
 
 
@@ -66,6 +68,20 @@ def answered(text: str) -> Message:
     if not message.content and not message.tool_calls:
         raise ValueError("it has no output")
     return message
+
+
+def drawn(text: str, n: int) -> list[Message]:
+    """The answers of a trace under which `n` were drawn, as `TracedBackend.sample` writes them.
+
+    Reasoning is left out. Raises ValueError where the output does not hold `n` answers.
+    """
+    outputs = _parsed(text)
+    if not isinstance(outputs, list) or len(outputs) != n:
+        raise ValueError(f"its metadata names {n} answers, its output holds others")
+    answers = [_answer(output, 2) for output in outputs]
+    if None in answers:
+        raise ValueError("an answer of unknown shape")
+    return [answer for answer in answers if answer is not None]
 
 
 def _parsed(text: str) -> Any:
@@ -176,6 +192,8 @@ def _answer(value: Any, depth: int) -> Message | None:
         if message.role != "assistant":
             raise ValueError(f"its output is a turn of the {message.role}")
         return message
+    if value.keys() == _SAID:
+        return Message("assistant", _content(value["text"]), _tool_calls(value["tool_calls"]))
     for name in ("messages", "choices"):
         if isinstance(value.get(name), list):
             return _answer(value[name], depth - 1) if name == "messages" else _choice(value[name])

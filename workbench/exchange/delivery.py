@@ -8,10 +8,12 @@ server said yes, and likewise for taking back: so a process that is killed at an
 point knows what may have arrived, and sends it again under the same id. Broken
 lines of the ledger may be removed: their scores are sent once more.
 
-Only ratings that count (`ratings.standing`) are delivered; a rating that was
-taken back or replaced is deleted there, once its score had time to settle.
-Not covered: a request that a server handles after its deletion, and raters' own
-deletions in Langfuse, which are not undone.
+Only ratings that count (`ratings.standing`) are delivered. The scores of a rating
+that was taken back or replaced, or that left the journal, are deleted there once
+they had time to settle, and count as withdrawn when the server no longer shows
+them. A rating whose candidate set was not given this time keeps its scores.
+Not covered: a score that the server shows only after LATEST times that time, and
+raters' own deletions in Langfuse, which are not undone.
 """
 
 from __future__ import annotations
@@ -20,16 +22,14 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
-from workbench import ratings as judged
 from workbench.errors import ServerError
-from workbench.exchange.langfuse_project import PATIENCE_S, Invalid, LangfuseProject, Unavailable
-from workbench.exchange.langfuse_records import NewScore
-from workbench.exchange.scores import DOOR, again, scores_of, traces_of
+from workbench.exchange.langfuse_errors import Invalid, Unavailable
+from workbench.exchange.langfuse_plan import Handover, Outgoing, State, plan_of, refused_as
+from workbench.exchange.langfuse_project import PATIENCE_S, LangfuseProject
 from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating, SetAside, encode
 
@@ -37,24 +37,15 @@ BATCH = 100
 LONGEST_BODY = 900_000
 """Bytes of one request; the server takes 1 MiB."""
 SETTLES_S = 30.0
-"""How long a score may take until the server can find it, and thus delete it."""
+"""How long a score usually takes until the server shows it, or shows that it is gone."""
+LATEST = 10
+"""After so many times `SETTLES_S` a score that the server does not show is not there."""
 _STRIKES = 5
 """How often a score, sent alone, is rejected without a status before it counts as refused."""
 LONGEST_WAIT_S = 30.0
 _FIRST_WAIT_S = 0.25
-
-State = Literal["sending", "sent", "refused", "withdrawing", "withdrawn"]
-
-
-@dataclass(frozen=True)
-class Handover:
-    """A line of the ledger: what became of a rating's score, and when (ISO 8601, UTC)."""
-
-    score: str
-    rating: str
-    state: State
-    at: str
-    reason: str = ""
+_LONGEST_LOOK_S = 5.0
+"""Between two looks for a score that is to go."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +54,7 @@ class Delivery:
 
     `pending` scores are still to be sent or taken back, for the reason in
     `waiting`. `refused` scores will not be tried again; `unfit` ratings fit no
-    answer. `without_trace` counts ratings that have no trace to score.
+    answer that was given. `without_trace` counts ratings that have no trace to score.
     """
 
     sent: int = 0
@@ -96,7 +87,7 @@ def deliver(
     is left then is `pending`. Raises ServerError where the keys are wrong, and
     InputError where the ledger can't be read or written.
     """
-    plan = _plan(ratings, candidate_sets, ledger)
+    plan = plan_of(ratings, candidate_sets, ledger)
     run = _Run(project, ledger, time.monotonic() + deadline_s)
     sent = run.send(plan.to_send)
     withdrawn = run.withdraw(plan.to_withdraw, settles_s)
@@ -112,55 +103,20 @@ def deliver(
     )
 
 
-# --- one delivery ---------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Outgoing:
-    score: NewScore
-    rating: str
-
-
-@dataclass(frozen=True)
-class _Plan:
-    to_send: list[_Outgoing]
-    to_withdraw: list[Handover]
-    refused: list[SetAside]
-    unfit: tuple[SetAside, ...]
-    without_trace: int
-
-
-def _plan(
+def outlook(
     ratings: Iterable[Rating], candidate_sets: Iterable[CandidateSet], ledger: Journal[Handover]
-) -> _Plan:
-    """What the server lacks and what it has too much, by the ledger."""
-    sets = {candidate_set.id: candidate_set for candidate_set in candidate_sets}
-    checked = judged.check(ratings, sets.values())
-    last: dict[str, Handover] = {}
-    taken_back: set[str] = set()
-    for line in ledger:
-        last[line.score] = line
-        if line.state == "withdrawing":
-            taken_back.add(line.score)
-    wanted: dict[str, _Outgoing] = {}
-    without_trace = 0
-    for rating in judged.standing(checked.good):
-        if rating.kind == "skip" or rating.door == DOOR:
-            continue
-        scores = scores_of(rating, traces_of(rating, sets[rating.candidate_set]))
-        without_trace += not scores
-        for score in scores:
-            id = again(score.id, taken_back)
-            wanted[id] = _Outgoing(score if id == score.id else replace(score, id=id), rating.id)
-    known = {id for id, line in last.items() if line.state in ("sent", "refused")}
-    there = ("sending", "sent", "withdrawing")
-    return _Plan(
-        [outgoing for id, outgoing in wanted.items() if id not in known],
-        [line for id, line in last.items() if line.state in there and id not in wanted],
-        [_refused(line) for id, line in last.items() if line.state == "refused" and id in wanted],
-        checked.aside,
-        without_trace,
+) -> Delivery:
+    """What a delivery would have to do, by the ledger alone; no server is asked."""
+    plan = plan_of(ratings, candidate_sets, ledger)
+    return Delivery(
+        pending=len(plan.to_send) + len(plan.to_withdraw),
+        refused=tuple(plan.refused),
+        unfit=plan.unfit,
+        without_trace=plan.without_trace,
     )
+
+
+# --- one delivery ---------------------------------------------------------
 
 
 class _Run:
@@ -174,7 +130,7 @@ class _Run:
         self.waiting = ""
         self.refused: list[SetAside] = []
 
-    def send(self, outgoing: list[_Outgoing]) -> int:
+    def send(self, outgoing: list[Outgoing]) -> int:
         """Send scores in batches; how many the server took."""
         queue = deque(_batches(outgoing))
         strikes: dict[str, int] = {}
@@ -212,38 +168,62 @@ class _Run:
         return sent
 
     def withdraw(self, lines: list[Handover], settles_s: float) -> int:
-        """Delete scores that no longer count, each once it had time to settle; how many."""
-        withdrawn = 0
-        queue = deque(sorted(lines, key=lambda line: line.at))
-        while queue and self._in_time():
-            line = queue[0]
-            settled = datetime.fromisoformat(line.at) + timedelta(seconds=settles_s)
-            wait = (settled - datetime.now(UTC)).total_seconds()
-            if line.state != "withdrawing" and wait > 0:
+        """Delete scores that no longer count; how many the server no longer shows.
+
+        Only what it shows is deleted: a deletion misses a score that appears later.
+        """
+        now = time.monotonic()
+        due = {  # when to look for each
+            line.score: (
+                now + (settles_s - _age_s(line) if line.state != "withdrawing" else 0),
+                line,
+            )
+            for line in lines
+        }
+        withdrawn = looks = 0
+        while due and self._in_time():
+            wait = min(when for when, _ in due.values()) - time.monotonic()
+            if wait > 0:
                 self.waiting = "scores that no longer count are deleted once they have settled"
                 if not self._sleep(wait):
                     break
+            now = time.monotonic()
+            batch = [line for when, line in due.values() if when <= now][:BATCH]
+            later = now + min(_FIRST_WAIT_S * 2**looks, _LONGEST_LOOK_S)
+            looks += 1
             try:
-                self._ledger.append(_line(line.score, line.rating, "withdrawing"))
-                self._project.delete_score(line.score)
+                there = self._shown(batch)
+                for line in batch:
+                    asked = line.state == "withdrawing"
+                    if line.score in there and (not asked or _age_s(line) >= settles_s):
+                        line = _line(line.score, line.rating, "withdrawing")
+                        self._ledger.append(line)
+                        due[line.score] = (later, line)
+                        self._project.delete_score(line.score)
+                    elif line.score in there or not (asked or _age_s(line) >= LATEST * settles_s):
+                        due[line.score] = (later, line)
+                    else:
+                        self._ledger.append(_line(line.score, line.rating, "withdrawn"))
+                        del due[line.score]
+                        withdrawn += 1
+                self._troubles = 0
             except Unavailable as error:
                 self._rest(error)
-                continue
             except Invalid as error:
                 self.waiting = error.fact
-                queue.popleft()
-                continue
-            self._ledger.append(_line(line.score, line.rating, "withdrawn"))
-            queue.popleft()
-            withdrawn += 1
-            self._troubles = 0
+                break
         return withdrawn
 
-    def _note(self, state: State, batch: list[_Outgoing]) -> None:
+    def _shown(self, lines: list[Handover]) -> set[str]:
+        """Which of the scores the server shows."""
+        ids = [line.score for line in lines]
+        return {score.id for score in self._project.scores_by_id(ids, attempts=1)}
+
+    def _note(self, state: State, batch: list[Outgoing]) -> None:
         if batch:
             self._ledger.append(*(_line(out.score.id, out.rating, state) for out in batch))
 
-    def _refuse(self, batch: list[_Outgoing], reasons: dict[str, str]) -> None:
+    def _refuse(self, batch: list[Outgoing], reasons: dict[str, str]) -> None:
         lines = [
             _line(out.score.id, out.rating, "refused", reasons[out.score.id])
             for out in batch
@@ -251,7 +231,7 @@ class _Run:
         ]
         if lines:
             self._ledger.append(*lines)
-            self.refused += [_refused(line) for line in lines]
+            self.refused += [refused_as(line) for line in lines]
 
     @property
     def _patience(self) -> float:
@@ -276,9 +256,9 @@ class _Run:
         return seconds < left
 
 
-def _batches(outgoing: list[_Outgoing]) -> Iterator[list[_Outgoing]]:
+def _batches(outgoing: list[Outgoing]) -> Iterator[list[Outgoing]]:
     """Batches of at most BATCH scores and LONGEST_BODY bytes; a larger score goes alone."""
-    batch: list[_Outgoing] = []
+    batch: list[Outgoing] = []
     size = 0
     for out in outgoing:
         bytes_ = len(encode(out.score))
@@ -292,8 +272,9 @@ def _batches(outgoing: list[_Outgoing]) -> Iterator[list[_Outgoing]]:
 
 
 def _line(score: str, rating: str, state: State, reason: str = "") -> Handover:
-    return Handover(score, rating, state, datetime.now(UTC).isoformat(timespec="seconds"), reason)
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return Handover(score, rating, state, at, reason)
 
 
-def _refused(line: Handover) -> SetAside:
-    return SetAside(f"langfuse: score {line.score}", line.reason, f"rating {line.rating}")
+def _age_s(line: Handover) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(line.at)).total_seconds()

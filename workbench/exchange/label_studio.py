@@ -34,9 +34,14 @@ VERDICTS: tuple[str, ...] = ("A", "B", "tie", "both bad")
 
 @dataclass(frozen=True)
 class Task:
-    """What Label Studio keeps of one question: `data` fills the variables of its page."""
+    """What Label Studio keeps of one question: `data` fills the variables of its page.
+
+    `turned` is the key of the same two answers in the other order: who has judged
+    the one need not be asked the other.
+    """
 
     data: dict[str, Any]
+    turned: str | None = None
 
     @property
     def key(self) -> str:
@@ -85,9 +90,9 @@ def tasks(
 
     interface = LabelInterface(config(template))
     interface.validate()
-    mode, fields = ("ranking", _ranked) if template == "ranker" else ("pairwise", _paired)
+    mode, task_of = ("ranking", _ranked) if template == "ranker" else ("pairwise", _paired)
     made = [
-        Task(fields(item))
+        task_of(item)
         for item in items(candidate_sets, mode, seed=seed, rater="label-studio")  # type: ignore[arg-type]
     ]
     for task in made:
@@ -112,30 +117,34 @@ def export_tasks(
     path that can't be written.
     """
     made = tasks(candidate_sets, seed=seed, template=template)
-    write_whole(path, msgspec.json.format(msgspec.json.encode(made), indent=1))
+    content = msgspec.json.encode([{"data": task.data} for task in made])
+    write_whole(path, msgspec.json.format(content, indent=1))
     return len(made)
 
 
-def _paired(item: Item) -> dict[str, Any]:
+def _paired(item: Item) -> Task:
     first, second = item.completions
-    return {
+    data = {
         "task_key": task_key(item.candidate_set.id, item.shown),
         "prompt": _conversation(item.candidate_set.prompt.messages),
         "answer_a": _answer(first),
         "answer_b": _answer(second),
     }
+    return Task(data, turned=task_key(item.candidate_set.id, item.shown[::-1]))
 
 
-def _ranked(item: Item) -> dict[str, Any]:
+def _ranked(item: Item) -> Task:
     set_id = item.candidate_set.id
-    return {
-        "task_key": ranking_key(item.candidate_set),
-        "prompt": _conversation(item.candidate_set.prompt.messages),
-        "answers": [
-            {"id": answer_key(set_id, c.id), "title": name, "body": _answer(c)}
-            for name, c in zip("ABCDEFGH", item.completions, strict=False)
-        ],
-    }
+    return Task(
+        {
+            "task_key": ranking_key(item.candidate_set),
+            "prompt": _conversation(item.candidate_set.prompt.messages),
+            "answers": [
+                {"id": answer_key(set_id, c.id), "title": name, "body": _answer(c)}
+                for name, c in zip("ABCDEFGH", item.completions, strict=False)
+            ],
+        }
+    )
 
 
 def _conversation(messages: Sequence[Message]) -> str:

@@ -43,21 +43,40 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Server:
-    """Where Label Studio answers, and the token of the account to use there."""
+    """Where Label Studio answers, and the token of the account to use there.
+
+    Raises InputError for what is no address or no token; neither is repeated, since
+    both may hold a secret.
+    """
 
     url: str
     token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            parts = urlsplit("")
+        if "@" in self.url:
+            raise InputError(
+                "The address of Label Studio holds a user name or a password",
+                "Set LABEL_STUDIO_URL to the address without it, and LABEL_STUDIO_API_KEY",
+            )
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(
+                "What is given is not an address of a Label Studio",
+                "Set LABEL_STUDIO_URL to something like http://127.0.0.1:8080",
+            )
+        if not (self.token.isascii() and self.token.isprintable()):
+            raise InputError(
+                "The token of Label Studio holds a character that no token has",
+                "Copy LABEL_STUDIO_API_KEY again from Account & Settings there",
+            )
 
     def client(self, connection: httpx.Client | None = None) -> LabelStudio:
         """Label Studio's own client. Nothing is tried twice behind our back."""
         from label_studio_sdk import LabelStudio
 
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(
-                f"{self.url!r} is not an address of a Label Studio",
-                "Set LABEL_STUDIO_URL to something like http://127.0.0.1:8080",
-            )
         return LabelStudio(
             base_url=self.url.rstrip("/"),
             api_key=self.token,
@@ -103,11 +122,12 @@ def export_pairs(
     """Make the pairs of `candidate_sets` (for the ranker: the sets) tasks of a project.
 
     The project of that `title` (3 to 50 characters) is made, or found and filled
-    up: a task that is there is not sent again. Its order of answers follows from
-    `seed`. `overlap` is how many annotators judge each task. Tasks go in batches
-    of at most `batch`; `progress` is told how many of all are there. Raises
-    InputError for sets that can't be shown and for a project of that title whose
-    page lacks the template's fields, ServerError when the server fails.
+    up: a task that is there is not sent again, nor a pair that is there in the
+    other order. The order of a new one follows from `seed`. `overlap` is how many
+    annotators judge each task. Tasks go in batches of at most `batch`; `progress` is
+    told how many of all are there. Raises InputError for sets that can't be shown and
+    for a project of that title whose page lacks the template's fields, ServerError
+    when the server fails.
     """
     if overlap < 1 or batch < 1 or not 3 <= len(title) <= 50:
         raise InputError(
@@ -119,9 +139,9 @@ def export_pairs(
         project = _find(client, title, template) or _make(client, title, template, overlap)
         if project.overlap != overlap:
             client.projects.update(id=project.id, maximum_annotations=overlap)
-        present = _keys(client, project) & {task.key for task in wanted}
-        missing = [task for task in wanted if task.key not in present]
-        done = len(present)
+        there = _keys(client, project)
+        missing = [task for task in wanted if there.isdisjoint((task.key, task.turned))]
+        present = done = len(wanted) - len(missing)
         progress(done, len(wanted))
         for some in _batches(missing, batch):
             request: list[Any] = [{"data": task.data} for task in some]
@@ -129,7 +149,13 @@ def export_pairs(
             done += len(some)
             progress(done, len(wanted))
     url = f"{server.url.rstrip('/')}/projects/{project.id}"
-    return Exported(project.id, url, len(missing), len(present))
+    return Exported(project.id, url, len(missing), present)
+
+
+def annotators(server: Server) -> dict[int, str]:
+    """E-mail of every account there, by the number that exported files give it."""
+    with asking(server) as client:
+        return {user.id: user.email for user in client.users.list() if user.id and user.email}
 
 
 def look(client: LabelStudio, id: int) -> Project:

@@ -13,25 +13,41 @@ was deleted before is not noticed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from workbench import ratings as rules
-from workbench.errors import InputError
-from workbench.exchange.annotations import DOOR, Pulled, append_new, person, read, set_aside
-from workbench.exchange.label_studio_project import Project, Server, asking, listed, look
+from workbench.exchange.label_studio_annotations import (
+    DOOR,
+    Pulled,
+    alone,
+    append_new,
+    clean,
+    in_utc,
+    person,
+    read,
+    set_aside,
+)
+from workbench.exchange.label_studio_cursor import Cursor, Origin, Seen, load, save
+from workbench.exchange.label_studio_project import (
+    Project,
+    Server,
+    annotators,
+    asking,
+    listed,
+    look,
+)
 from workbench.exchange.label_studio_questions import (
     OurTasks,
+    Question,
     Questions,
     TheirTasks,
     Unusable,
     part,
 )
-from workbench.journal import Journal, write_whole
+from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating, SetAside, content_id
 
 OVERLAP = timedelta(seconds=2)
@@ -40,34 +56,6 @@ OVERLAP = timedelta(seconds=2)
 New and deleted annotations that come later still are noticed by their number.
 """
 _FIELDS = "id,data,updated_at,annotations,result,completed_by,was_cancelled,lead_time"
-
-
-class _Seen(NamedTuple):
-    """A task as it was last read; `usable` when its question was known."""
-
-    updated_at: str
-    annotations: int
-    usable: bool
-
-
-class _Origin(NamedTuple):
-    """What gave a rating: whose annotation of which task, and what the task asked then."""
-
-    task: int
-    annotation: int
-    question: str
-    rater: str
-
-
-@dataclass(frozen=True)
-class _Cursor:
-    server: str
-    project: int
-    made_at: str
-    questions: str = ""
-    since: str = ""
-    tasks: dict[int, _Seen] = field(default_factory=dict)
-    given: dict[str, _Origin] = field(default_factory=dict)
 
 
 def pull_annotations(
@@ -85,9 +73,11 @@ def pull_annotations(
     Every annotation of every annotator becomes a rating of `person:EMAIL` (or of
     the name that `names` has for the e-mail), a skip one of kind "skip", an edited
     one a new rating that replaces the old; one that is gone is taken back by an
-    undo. What can't be used goes to `aside` with its reason. `cursor` is a file of
-    this project alone. Raises ServerError when the server fails and InputError for
-    the cursor of another project; what was taken in before is kept.
+    undo. What can't be used goes to `aside` with its reason; so does the annotation
+    of an account that the server does not list, until `names` has an e-mail for its
+    number (as text). A rating that is here already keeps its rater's name. `cursor`
+    is a file of this project alone. Raises ServerError when the server fails and
+    InputError for the cursor of another project; what was taken in before is kept.
     """
     with asking(server) as client:
         found = look(client, project)
@@ -132,9 +122,10 @@ def _pull(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".lock")):
-        cursor = _load(path, server, project)
-        emails = {user.id: user.email for user in client.users.list()}
-        look_for = _Look(server, project, questions, emails, names, cursor)
+        cursor = load(path, server, project)
+        cursor = replace(cursor, emails={**cursor.emails, **annotators(server)})
+        known = {rating.id: rating.rater for rating in ratings}
+        look_for = _Look(server, project, questions, names, known, cursor)
         look_for.take(_changed(client, cursor))
         if look_for.differs_from(project) or look_for.may_understand_more:
             look_for.take_all(listed(client, project.id, _FIELDS))
@@ -149,21 +140,22 @@ class _Look:
         server: Server,
         project: Project,
         questions: Questions,
-        emails: Mapping[Any, str],
         names: Mapping[str, str],
-        cursor: _Cursor,
+        raters: Mapping[str, str],
+        cursor: Cursor,
     ) -> None:
         self._where = f"{server.url.rstrip('/')}/projects/{project.id}/data?task="
         self._questions = questions
-        self._emails = emails
         self._names = names
+        self._raters = raters
         self.before = cursor
         self.tasks = dict(cursor.tasks)
-        self.given: dict[str, _Origin] = {}
+        self.given: dict[str, Origin] = {}
         self.ratings: list[Rating] = []
         self.sets: list[CandidateSet] = []
         self.aside: list[SetAside] = []
         self.read: set[int] = set()
+        self._understood: set[int] = set()
 
     def differs_from(self, project: Project) -> bool:
         """Whether the server counts other tasks or annotations than were seen."""
@@ -181,31 +173,36 @@ class _Look:
         met = set()
         for task in tasks:
             met.add(task.id)
-            updated_at = task.updated_at.isoformat()
             annotations = task.annotations or []
-            as_before = _Seen(updated_at, len(annotations), usable=True)
-            if task.id in self.read or self.tasks.get(task.id) == as_before:
+            try:
+                updated_at = in_utc(task.updated_at)
+            except Unusable:
+                updated_at = ""
+            as_before = Seen(updated_at, len(annotations), usable=True)
+            if task.id in self.read or (updated_at and self.tasks.get(task.id) == as_before):
                 continue
             self.read.add(task.id)
             usable = self._take_task(task.id, task.data, annotations)
-            self.tasks[task.id] = _Seen(updated_at, len(annotations), usable)
+            self.tasks[task.id] = Seen(updated_at, len(annotations), usable)
         return met
 
     def take_all(self, tasks: Iterable[Any]) -> None:
         """`take` every task there is: those that are missing were deleted."""
         gone = set(self.tasks) - self.take(tasks)
         self.read |= gone
+        self._understood |= gone
         for id in gone:
             del self.tasks[id]
 
     def taken_back(self) -> list[str]:
         """Ids of ratings whose annotation is gone, or no longer says anything."""
         still_given = set(self.given.values())
-        understood = {id for id in self.read if id not in self.tasks or self.tasks[id].usable}
         return [
             rating
             for rating, origin in self.before.given.items()
-            if origin.task in understood and origin not in still_given
+            if origin.task in self._understood
+            and rating not in self.given
+            and origin not in still_given
         ]
 
     @property
@@ -215,34 +212,47 @@ class _Look:
 
     @property
     def questions(self) -> str:
-        return self._questions.id
+        """What can be understood now: tasks and annotators."""
+        return content_id(self._questions.id, sorted(self._names), sorted(self.before.emails))
 
     def _take_task(self, id: int, data: Any, annotations: Sequence[Any]) -> bool:
+        """Whether all of it was understood: its question and its annotators."""
         source = f"{self._where}{id}"
-        if not annotations:
-            return True
         try:
-            question = self._questions.of(data)
+            annotations = clean(annotations)
+        except Unusable as error:
+            self.aside.append(SetAside(source, str(error), ""))
+            return False
+        try:
+            question = self._questions.of(clean(data)) if annotations else None
         except Unusable as error:
             self.aside += [set_aside(annotation, source, str(error)) for annotation in annotations]
             return False
+        self._understood.add(id)
+        if question is None:
+            return True
         self.sets.append(question.candidate_set)
-        for annotation in annotations:
-            try:
-                rater = person(part(annotation, "completed_by"), self._emails, self._names)
-            except Unusable as error:
-                self.aside.append(set_aside(annotation, source, str(error)))
-                continue
-            reading = read(annotation, question, person=rater, source=source)
-            self.aside += reading.aside
-            if reading.rating is not None:
-                origin = _Origin(id, part(annotation, "id") or 0, question.id, rater)
-                self.given[reading.rating.id] = origin
-                self.ratings.append(reading.rating)
+        known = [self._take(id, source, question, annotation) for annotation in annotations]
+        return all(known)
+
+    def _take(self, task: int, source: str, question: Question, annotation: Any) -> bool:
+        """Whether its annotator was known."""
+        try:
+            rater = person(part(annotation, "completed_by"), self.before.emails, self._names)
+        except Unusable as error:
+            self.aside.append(set_aside(annotation, source, str(error)))
+            return False
+        reading = read(annotation, question, person=rater, source=source)
+        self.aside += reading.aside
+        if reading.rating is not None:
+            rater = self._raters.get(reading.rating.id, rater)
+            origin = Origin(task, part(annotation, "id") or 0, question.id, rater)
+            self.given[reading.rating.id] = origin
+            self.ratings.append(reading.rating)
         return True
 
 
-def _changed(client: Any, cursor: _Cursor) -> Iterator[Any]:
+def _changed(client: Any, cursor: Cursor) -> Iterator[Any]:
     """Tasks changed since the cursor; all of them for a new one."""
     from label_studio_sdk.data_manager import Column, Filters, Operator, Type
 
@@ -269,14 +279,15 @@ def _write(
     """
     given = {**seen.before.given, **seen.given}
     if seen.ratings:
-        _save(path, replace(seen.before, given=given))
+        save(path, replace(seen.before, given=given))
     if sets is not None:
         append_new(sets, seen.sets)
     new = append_new(ratings, seen.ratings)
     gone = seen.taken_back()
     undone = _take_back(ratings, gone, seen.given)
-    rejected = rules.set_aside(aside, seen.aside)
-    _save(
+    with alone(aside):
+        rejected = rules.set_aside(aside, seen.aside)
+    save(
         path,
         replace(
             seen.before,
@@ -289,7 +300,7 @@ def _write(
     return Pulled(new, undone, rejected, len(seen.read))
 
 
-def _take_back(ratings: Journal[Rating], gone: Iterable[str], there: Mapping[str, _Origin]) -> int:
+def _take_back(ratings: Journal[Rating], gone: Iterable[str], there: Mapping[str, Origin]) -> int:
     """Undo the ratings that are gone, and our own undo of one that is there again."""
     journal = [rating for rating in ratings if rating.door == DOOR]
     journal.sort(key=lambda rating: datetime.fromisoformat(rating.at))
@@ -318,26 +329,3 @@ def _undo(rating: Rating) -> Rating:
         at=at,
         undoes=rating.id,
     )
-
-
-def _load(path: Path, server: Server, project: Project) -> _Cursor:
-    fresh = _Cursor(server.url.rstrip("/"), project.id, project.made_at)
-    if not path.exists():
-        return fresh
-    try:
-        cursor = msgspec.json.decode(path.read_bytes(), type=_Cursor)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"The cursor {path} can't be read ({type(error).__name__})",
-            "Remove it: the project is then read anew, and nothing is counted twice",
-        ) from None
-    if (cursor.project, cursor.made_at) != (project.id, project.made_at):
-        raise InputError(
-            f"The cursor {path} belongs to another project than {project.id} at {server.url}",
-            "Give each project a cursor file of its own",
-        )
-    return replace(cursor, server=fresh.server)
-
-
-def _save(path: Path, cursor: _Cursor) -> None:
-    write_whole(path, msgspec.json.encode(cursor))

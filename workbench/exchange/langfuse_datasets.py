@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from workbench.exchange.conversations import messages_of
-from workbench.exchange.langfuse_project import LangfuseProject, Missing
+from workbench.exchange.langfuse_errors import Missing
+from workbench.exchange.langfuse_project import LangfuseProject
 from workbench.exchange.langfuse_records import DatasetItem
 from workbench.records import Message, Preference, Prompt, SetAside, content_id, encode
 

@@ -16,14 +16,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from workbench.errors import ServerError, SettingsError
+from workbench.errors import SettingsError
+from workbench.exchange.langfuse_errors import (
+    Invalid,
+    Missing,
+    Unavailable,
+    one_line,
+    passes_later,
+    translated,
+    unauthorised,
+)
 from workbench.exchange.langfuse_records import (
     DatasetItem,
     Filters,
@@ -46,42 +54,17 @@ PATIENCE_S = 10.0
 """Longest wait for one answer of the server."""
 ATTEMPTS = 3
 """How often a read is tried; waits of 1 and 2 s lie between, or what the server asks for."""
-LONGEST_WAIT_S = 60.0
-"""No server makes us wait longer before the next attempt."""
 _PAGE = 100
 _OBSERVATION_FIELDS = "core,basic,io,metadata,model,usage,metrics,trace_context"
-_LATER = (408, 409, 425, 429)
-_SHOWN = 300
-
-
-class Unavailable(ServerError):
-    """The server can't be reached or is in trouble: the same call may succeed later.
-
-    `retry_after` is the least wait in seconds that the server asked for, or None.
-    """
-
-    def __init__(self, fact: str, retry_after: float | None = None) -> None:
-        super().__init__(fact, "Check LANGFUSE_BASE_URL and the server, then repeat the step")
-        self.retry_after = retry_after
-
-
-class Invalid(ServerError):
-    """The server understood the request and refused it: it will refuse it again."""
-
-    def __init__(self, fact: str, reason: str) -> None:
-        super().__init__(fact, "Mend what was sent; repeating it changes nothing")
-        self.reason = reason
-
-
-class Missing(Invalid):
-    """What was asked for is not there."""
+_WHOLE_METADATA = "completions,consent,topic"
+"""Keys of a trace's metadata that the server must not cut at 200 characters."""
 
 
 def connect(settings: Settings) -> LangfuseProject:
     """The project that the keys of `settings` open; nothing is sent yet.
 
-    An empty LANGFUSE_BASE_URL means Langfuse's cloud. Raises SettingsError
-    where a key is missing.
+    An empty LANGFUSE_BASE_URL means Langfuse's cloud. Raises SettingsError where
+    a key is missing, or where the address holds a password: addresses are printed.
     """
     public, secret = settings.langfuse_public_key, settings.langfuse_secret_key
     if not (public and secret):
@@ -89,6 +72,11 @@ def connect(settings: Settings) -> LangfuseProject:
         raise SettingsError(
             f"{missing} is empty",
             "Set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, in the environment or in .env",
+        )
+    if "@" in settings.langfuse_base_url:
+        raise SettingsError(
+            "LANGFUSE_BASE_URL holds a user name or a password",
+            "Remove what stands before the @; keys belong into LANGFUSE_PUBLIC_KEY and _SECRET_KEY",
         )
     return LangfuseProject((settings.langfuse_base_url or LANGFUSE_CLOUD).rstrip("/"), settings)
 
@@ -123,7 +111,7 @@ class LangfuseProject:
         ids = tuple(score.id for score in scores)
         options = {**_ONCE, "timeout_in_seconds": patience_s}
         try:
-            with self._translated():
+            with translated(self.base_url):
                 if self._sdk_4:
                     return self._ingest(scores, options)
                 answer = self._api.scores.create(
@@ -136,26 +124,27 @@ class LangfuseProject:
         if not getattr(answer, "rejected", 0):
             return Receipt(accepted=ids)
         messages = "; ".join(text_of(error.message) for error in answer.errors)
-        return Receipt(unclear=ids, reason=messages[:_SHOWN] or "rejected without a reason")
+        return Receipt(unclear=ids, reason=one_line(messages) or "rejected without a reason")
 
     def delete_score(self, id: str) -> None:
         """Ask for a score to be deleted; one that is not there is no error. The server
         deletes later, so that an id that was deleted must not be used again."""
         scores = self._api.legacy.score_v1 if self._sdk_4 else self._api.scores
         try:
-            with self._translated():
+            with translated(self.base_url):
                 scores.delete(id, request_options=_ONCE)
         except Missing:
             return
 
     def scores(self, filters: Filters) -> Iterator[Score]:
         """All scores of those names, written since `filters.since`, on whatever they stand."""
-        yield from self._scores(name=",".join(filters.scores) or None, from_timestamp=filters.since)
+        names = ",".join(filters.scores) or None
+        yield from self._scores(name=names, from_timestamp=filters.since)
 
-    def scores_by_id(self, ids: Sequence[str]) -> Iterator[Score]:
-        """The scores of those ids that are there."""
+    def scores_by_id(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> Iterator[Score]:
+        """The scores of those ids that are there, asked for `attempts` times at most."""
         for start in range(0, len(ids), 50):
-            yield from self._scores(id=",".join(ids[start : start + 50]))
+            yield from self._scores(attempts, id=",".join(ids[start : start + 50]))
 
     def score_configs(self) -> dict[str, ScoreConfig]:
         """The project's score configs, by id."""
@@ -179,6 +168,7 @@ class LangfuseProject:
                 partial(
                     self._api.observations.get_many,
                     fields=_OBSERVATION_FIELDS,
+                    expand_metadata=_WHOLE_METADATA,
                     filter=conditions,
                     limit=_PAGE,
                     cursor=cursor,
@@ -257,10 +247,10 @@ class LangfuseProject:
         answer = self._api.ingestion.batch(batch=events, request_options=options)
         refused, failed = {}, []
         for error in answer.errors:
-            message = text_of(error.message or error.error or error.status)[:_SHOWN]
+            message = one_line(error.message or error.error or error.status)
             if error.status in (401, 403):
-                raise self._unauthorised(message)
-            if error.status >= 500 or error.status in _LATER:
+                raise unauthorised(self.base_url, message)
+            if passes_later(error.status):
                 failed.append(error.id)
             else:
                 refused[error.id] = message
@@ -268,7 +258,7 @@ class LangfuseProject:
         silent = {s.id for s in scores} - {*accepted, *refused, *failed}
         return Receipt(accepted, refused, (*failed, *sorted(silent)))
 
-    def _scores(self, **query: Any) -> Iterator[Score]:
+    def _scores(self, attempts: int = ATTEMPTS, **query: Any) -> Iterator[Score]:
         get = self._api.scores_v3.get_many_v3 if self._sdk_4 else self._api.scores.get_many
         cursor = None
         while True:
@@ -280,7 +270,8 @@ class LangfuseProject:
                     fields="details,subject,annotation",
                     request_options=_ONCE,
                     **query,
-                )
+                ),
+                attempts,
             )
             yield from map(score_of, page.data)
             if page.meta.cursor in (None, cursor):
@@ -298,56 +289,17 @@ class LangfuseProject:
                 return
             number += 1
 
-    def _read(self, call: Callable[[], T]) -> T:
+    def _read(self, call: Callable[[], T], attempts: int = ATTEMPTS) -> T:
         """The answer of an idempotent call, tried again while the server is in trouble."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             try:
-                with self._translated():
+                with translated(self.base_url):
                     return call()
             except Unavailable as error:
-                if attempt == ATTEMPTS - 1:
+                if attempt == attempts - 1:
                     raise
                 time.sleep(max(2.0**attempt, error.retry_after or 0.0))
         raise AssertionError("unreachable")
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """The SDK's errors as ours, without headers: those of a request hold the keys."""
-        import httpx
-        from langfuse.api.core import ApiError
-        from pydantic import ValidationError
-
-        try:
-            yield
-        except httpx.HTTPError as error:
-            what = type(error).__name__
-            raise Unavailable(f"Langfuse at {self.base_url} can't be reached ({what})") from None
-        except ApiError as error:
-            raise self._error(error.status_code or 0, error.body, error.headers or {}) from None
-        except (ValidationError, httpx.InvalidURL, ValueError) as error:
-            raise ServerError(
-                f"{self.base_url} did not answer as Langfuse does ({type(error).__name__})",
-                "Check LANGFUSE_BASE_URL; SDK 5 needs a server of version 4.59 or later",
-            ) from None
-
-    def _error(self, status: int, body: Any, headers: Mapping[str, str]) -> ServerError:
-        message = _message(body)
-        fact = f"Langfuse at {self.base_url} answered {status}: {message}"
-        if status in (401, 403):
-            return self._unauthorised(message)
-        if status >= 500 or status in _LATER:
-            return Unavailable(fact, _seconds(headers.get("retry-after")))
-        if status == 404:
-            return Missing(fact, message)
-        if 400 <= status < 500:
-            return Invalid(fact, message)
-        return ServerError(fact, "Check LANGFUSE_BASE_URL: it is the server's own address")
-
-    def _unauthorised(self, message: str) -> ServerError:
-        return ServerError(
-            f"Langfuse at {self.base_url} refused the keys: {message}",
-            "Check LANGFUSE_PUBLIC_KEY, LANGFUSE_SECRET_KEY and which server they belong to",
-        )
 
 
 _ONCE: Any = {"max_retries": 0}
@@ -388,21 +340,6 @@ def _conditions(filters: Filters) -> list[dict[str, Any]]:
         conditions.append(("string", "name", "=", filters.name))
     names = ("type", "column", "operator", "value")
     return [dict(zip(names, condition, strict=True)) for condition in conditions]
-
-
-def _message(body: Any) -> str:
-    """What an error's body says, on one line and cut."""
-    if isinstance(body, Mapping):
-        parts = [body.get("message"), body.get("error")]
-        body = ": ".join(text_of(part) for part in parts if part) or body
-    return " ".join(text_of(body).split())[:_SHOWN]
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    try:
-        return min(max(0.0, float(retry_after)), LONGEST_WAIT_S) if retry_after else None
-    except ValueError:
-        return None
 
 
 def _iso(moment: datetime) -> str:

@@ -1,18 +1,22 @@
-"""Other people's traces as candidate sets, beside those that a journal holds already.
+"""Traces as candidate sets, beside those that are known already.
 
 Traces whose input reads the same, and whose authors said the same about consent,
-are one set. Not known of a trace: how its answer was sampled, and its tokens.
+are one set. A trace holds one answer, or those that were drawn together under it:
+then its metadata lists their ids under `completions`, as `TracedBackend.sample`
+writes it. Not known of a trace: how its answers were sampled, their tokens and
+reasoning, and of a draw how many tokens each answer took (they count as 0).
 This module knows nothing about scores, and a server only by its records.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from workbench.exchange.conversations import answered, asked
+from workbench.exchange.conversations import answered, asked, drawn
 from workbench.exchange.langfuse_records import Trace
 from workbench.records import (
     CandidateSet,
@@ -32,23 +36,25 @@ _LANGUAGE = re.compile(r"[a-z]{2}")
 
 
 class Traces:
-    """Candidate sets by trace: those of the journal, and what is read now."""
+    """Candidate sets by trace: the known ones, and what is read now.
 
-    def __init__(self, project: str, journal: Iterable[CandidateSet]) -> None:
+    `journal` holds what was read before; `own` are sets that were drawn here,
+    which come first for their traces and never become new sets.
+    """
+
+    def __init__(
+        self, project: str, journal: Iterable[CandidateSet], own: Iterable[CandidateSet] = ()
+    ) -> None:
         self._project = project
         self._sets = {candidate_set.id: candidate_set for candidate_set in journal}
         self._changed: dict[str, None] = {}
-        self._answers: dict[str, list[tuple[str, Completion]]] = defaultdict(list)
-        for candidate_set in self._sets.values():
-            for completion in candidate_set.completions:
-                if completion.trace_id:
-                    self._answers[completion.trace_id].append((candidate_set.id, completion))
+        self._answers = _by_trace(self._sets.values()) | _by_trace(own)
         self.roots: dict[str, str] = {}
         self.unfinished = self.new_answers = 0
         self.aside: list[SetAside] = []
 
     def add(self, trace: Trace) -> None:
-        """Read a trace; the first root of a trace id is its answer."""
+        """Read a trace; the first root of a trace id holds its answers."""
         if trace.id in self.roots:
             return
         self.roots[trace.id] = trace.root
@@ -58,32 +64,91 @@ class Traces:
             self.unfinished += 1
             return
         try:
-            prompt, answer = _prompt(trace), answered(trace.output)
+            prompt = _prompt(trace)
+            id = content_id("langfuse", self._project, prompt.messages, prompt.origin.consent)
+            known = self._sets.get(id) or CandidateSet(id, prompt, ())
+            completions = self._completions(trace)
+            if taken := {c.id for c in known.completions} & {c.id for c in completions}:
+                raise ValueError(f"another trace holds its completion {min(taken)}")
         except ValueError as error:
             content = f"{trace.input}\n\n{trace.output}"[:2000]
             self.aside.append(SetAside(f"langfuse: trace {trace.id}", str(error), content))
             return
-        completion = _completion(self._project, trace, answer)
-        id = content_id("langfuse", self._project, prompt.messages, prompt.origin.consent)
-        known = self._sets.get(id) or CandidateSet(id, prompt, ())
-        self._sets[id] = replace(known, completions=(*known.completions, completion))
+        self._sets[id] = replace(known, completions=(*known.completions, *completions))
         self._changed[id] = None
-        self._answers[trace.id].append((id, completion))
-        self.new_answers += 1
+        self._answers[trace.id] = [(id, completion) for completion in completions]
+        self.new_answers += len(completions)
 
     def new_sets(self) -> list[CandidateSet]:
         """The sets that are new or hold new answers; a later line of one id replaces the first."""
         return [self._sets[id] for id in self._changed]
 
-    def answer(self, trace: str) -> tuple[str, str] | None:
-        """Candidate set and completion of a trace; None where it is not known.
+    def answer(self, trace: str, named: str | None) -> tuple[str, str] | None:
+        """Candidate set and completion of a trace's answer; None where the trace is not known.
 
-        Raises ValueError where a trace holds several answers.
+        `named` is the completion that is meant, by the id that it has where it was
+        drawn. Raises ValueError where it is needed or wrong.
         """
         found = self._answers.get(trace, [])
-        if len(found) > 1:
-            raise ValueError(f"trace {trace} holds {len(found)} answers: which one is meant?")
-        return (found[0][0], found[0][1].id) if found else None
+        if not found:
+            return None
+        if len(found) == 1 and (named is None or found[0][1].id == self._id(trace)):
+            return found[0][0], found[0][1].id
+        if named is None:
+            raise ValueError(
+                f"trace {trace} holds {len(found)} answers; the score's metadata must name"
+                " the one it judges as `completion`"
+            )
+        for candidate_set, completion in found:
+            if completion.id == named:
+                return candidate_set, named
+        raise ValueError(f"trace {trace} holds no completion {named[:50]!r}")
+
+    def _id(self, trace: str) -> str:
+        """The completion of a trace that does not say what its answer's id is."""
+        return content_id("langfuse", self._project, trace)
+
+    def _completions(self, trace: Trace) -> list[Completion]:
+        ids = _drawn_ids(trace)
+        if ids is None:
+            usage = Usage(trace.prompt_tokens, trace.completion_tokens)
+            return [_completion(self._id(trace.id), trace, answered(trace.output), usage)]
+        usage = Usage(trace.prompt_tokens, 0)
+        answers = drawn(trace.output, len(ids))
+        return [
+            _completion(id, trace, answer, usage) for id, answer in zip(ids, answers, strict=True)
+        ]
+
+
+def _by_trace(sets: Iterable[CandidateSet]) -> dict[str, list[tuple[str, Completion]]]:
+    """Set and completion of each trace's answers, in their order."""
+    found: dict[str, dict[tuple[str, str], Completion]] = defaultdict(dict)
+    for candidate_set in sets:
+        for completion in candidate_set.completions:
+            if completion.trace_id:
+                found[completion.trace_id][candidate_set.id, completion.id] = completion
+    return {
+        trace: [(set_id, completion) for (set_id, _), completion in answers.items()]
+        for trace, answers in found.items()
+    }
+
+
+def _drawn_ids(trace: Trace) -> list[str] | None:
+    """Ids of the answers drawn under a trace; None where it says nothing of them.
+
+    A server may keep a value of metadata as JSON text.
+    """
+    ids = trace.metadata.get("completions")
+    if isinstance(ids, str):
+        try:
+            ids = json.loads(ids)
+        except (ValueError, RecursionError):
+            return None
+    if not (isinstance(ids, list) and ids and all(isinstance(id, str) and id for id in ids)):
+        return None
+    if len(set(ids)) < len(ids):
+        raise ValueError("its metadata names a completion twice")
+    return ids
 
 
 def _prompt(trace: Trace) -> Prompt:
@@ -107,13 +172,13 @@ def _consent(trace: Trace) -> Consent:
     return "refused" if "refused" in said else "given" if "given" in said else ""
 
 
-def _completion(project: str, trace: Trace, answer: Message) -> Completion:
+def _completion(id: str, trace: Trace, answer: Message, usage: Usage) -> Completion:
     return Completion(
-        id=content_id("langfuse", project, trace.id),
+        id=id,
         text=answer.content,
         token_ids=(),
         finish_reason="tool_calls" if answer.tool_calls else "stop",
-        usage=Usage(trace.prompt_tokens, trace.completion_tokens),
+        usage=usage,
         timing=Timing(0.0, trace.seconds),
         backend="langfuse",
         model=trace.model,

@@ -6,7 +6,9 @@
 
 The thread looks at the ratings journal every few seconds and hands what is new to
 `deliver`. It holds nothing itself: a kernel that is killed loses nothing, and
-the next outbox goes on from the ledger. Knows nothing about scores.
+the next outbox goes on from the ledger. It knows the candidate sets it was made
+with; a rating of another one waits for an outbox that knows it. Knows nothing
+about scores.
 """
 
 from __future__ import annotations
@@ -15,15 +17,17 @@ import random
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from workbench.errors import WorkbenchError
 from workbench.exchange.delivery import (
     LONGEST_WAIT_S,
     SETTLES_S,
     Delivery,
-    Handover,
     deliver,
+    outlook,
 )
+from workbench.exchange.langfuse_plan import Handover
 from workbench.exchange.langfuse_project import LangfuseProject
 from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating
@@ -44,7 +48,7 @@ class Outbox:
         settles_s: float = SETTLES_S,
     ) -> None:
         self._ratings = ratings
-        self._candidate_sets = candidate_sets
+        self._candidate_sets = tuple(candidate_sets)
         self._project = project
         self._ledger = ledger
         self._settles_s = settles_s
@@ -52,21 +56,25 @@ class Outbox:
         self._wanted = self._passes = 0
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._last = Delivery()
+        self._last: Delivery | None = None
         self._fault: WorkbenchError | None = None
 
     @property
     def delivery(self) -> Delivery:
-        """Where delivery stood after the last pass. Raises what made the thread end."""
+        """Where delivery stood after the last pass, or stands by the ledger before the first.
+
+        Raises what made the thread end.
+        """
         if self._fault is not None:
             raise self._fault
-        return self._last
+        return self._last or self._outlook()
 
     def start(self) -> Outbox:
         """Deliver from now on in a daemon thread; what a killed kernel left is next time's."""
         with self._changed:
-            if self._thread is None or not self._thread.is_alive():
-                self._stopping, self._fault = False, None
+            self._stopping = False  # a thread that has not ended yet goes on
+            if not self._works():
+                self._fault = None
                 self._thread = threading.Thread(
                     target=self._work, name="workbench-outbox", daemon=True
                 )
@@ -76,20 +84,27 @@ class Outbox:
     def flush(self, deadline_s: float = 30.0) -> Delivery:
         """Wait until all ratings given so far are delivered, at most `deadline_s` seconds.
 
-        Raises ServerError or InputError where the thread met what no waiting mends.
+        Where no pass ended in time, `pending` is what the ledger lacks. Raises
+        ServerError or InputError where the thread met what no waiting mends, and
+        WorkbenchError where it met an error of the program.
         """
         self.start()
         until = time.monotonic() + deadline_s
+        passed = False
         with self._changed:
-            while self._fault is None and (left := until - time.monotonic()) > 0:
+            while self._works() and (left := until - time.monotonic()) > 0:
                 self._wanted = self._passes + 1
                 self._changed.notify_all()
                 self._changed.wait_for(
-                    lambda: self._passes >= self._wanted or self._fault is not None, left
+                    lambda: self._passes >= self._wanted or not self._works(), left
                 )
-                if self._passes >= self._wanted and not self._last.pending:
+                passed = self._passes >= self._wanted
+                if passed and self._last is not None and not self._last.pending:
                     break
-        return self.delivery
+        if passed or self._fault is not None:
+            return self.delivery
+        waiting = self._last.waiting if self._last else ""
+        return replace(self._outlook(), waiting=waiting or "the delivery under way has not ended")
 
     def stop(self) -> None:
         """End the thread after the score batch under way."""
@@ -97,14 +112,26 @@ class Outbox:
             self._stopping = True
             self._changed.notify_all()
 
+    def _works(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _outlook(self) -> Delivery:
+        return outlook(self._ratings, self._candidate_sets, self._ledger)
+
     def _work(self) -> None:
         seen: int | None = None
         failures = 0
         try:
-            while not self._stopping:
-                wanted, size = self._wanted, self._size()
-                if size != seen or self._last.pending or wanted > self._passes:
-                    self._last = deliver(
+            while True:
+                with self._changed:
+                    if self._stopping:
+                        self._thread = None  # under the lock: who starts next starts a new one
+                        self._changed.notify_all()
+                        return
+                    wanted, last = self._wanted, self._last
+                size = self._size()
+                if size != seen or last is None or last.pending or wanted > self._passes:
+                    last = deliver(
                         self._ratings,
                         self._candidate_sets,
                         self._project,
@@ -113,8 +140,9 @@ class Outbox:
                         settles_s=self._settles_s,
                     )
                     seen = size
-                    failures = failures + 1 if self._last.pending and not self._last.sent else 0
+                    failures = failures + 1 if last.pending and not last.sent else 0
                 with self._changed:
+                    self._last = last
                     self._passes = max(self._passes, wanted)
                     self._changed.notify_all()
                     self._changed.wait_for(
@@ -122,9 +150,19 @@ class Outbox:
                         min(_POLL_S * 2**failures, LONGEST_WAIT_S) * random.uniform(0.5, 1.0),
                     )
         except WorkbenchError as error:
-            with self._changed:
-                self._fault = error
-                self._changed.notify_all()
+            self._end(error)
+        except Exception as error:
+            fault = WorkbenchError(
+                f"Delivery ended by an error of the program ({type(error).__name__}: {error})",
+                "Report it; start() delivers on from the ledger",
+            )
+            fault.__cause__ = error
+            self._end(fault)
+
+    def _end(self, fault: WorkbenchError) -> None:
+        with self._changed:
+            self._fault, self._thread = fault, None
+            self._changed.notify_all()
 
     def _size(self) -> int:
         return self._ratings.path.stat().st_size if self._ratings.path.exists() else 0

@@ -9,11 +9,15 @@ A rating becomes scores on the traces of the answers it judges:
     correction          CORRECTION   output      the answer as it should have been
     comment             TEXT         comment     its first 500 characters; the whole as `comment`
 
-The comment of any other kind goes with each of its scores. Skips, undos and
-repeats become nothing. A score's id is made from the rating and not from what
-is rated: Langfuse deletes later than it says, so that an id which was deleted
-must never come back, and "rate, undo, rate again" would use it twice. A change
-of mind is therefore a new score and the old one's deletion.
+The comment of any other kind goes with each of its scores. The metadata holds
+what scores have no field for, so that whoever reads all scores of a rating has
+it whole: which answers were shown and on which traces, in their order, how many
+scores there are, seconds and confidence. Skips, undos and repeats become nothing.
+
+A score's id is made from the rating and not from what is rated: Langfuse deletes
+later than it says, so that an id which was deleted must never come back, and
+"rate, undo, rate again" would use it twice. A change of mind is therefore a new
+score and the old one's deletion.
 
 This module knows nothing about servers, journals or when a rating counts.
 """
@@ -36,8 +40,13 @@ DOOR = "langfuse"
 """The door of ratings that were read from scores; they are never sent back."""
 RATING = "workbench_rating"
 """Key of a score's metadata: the id of the rating that it was made from."""
+COMPLETION = "completion"
+"""Key of a score's metadata: which answer of its trace it judges."""
+SCORES, SHOWN, TRACES = "scores", "shown", "traces"
+"""Keys of our scores' metadata: how many the rating has, the answers shown, their traces."""
 PREFERENCE, BOTH_BAD = "preference", "both-bad"
 _RATER = re.compile(r"(person|model|rule):\S[^\n]{0,99}")
+_NUMBERS = {"thumbs": {0.0, 1.0}, "stars": {1.0, 2.0, 3.0, 4.0, 5.0}}
 _GOOD = {"good", "up", "positive", "yes", "correct", "like", "liked", "pass", "true", "👍"}
 _BAD = {"bad", "down", "negative", "no", "incorrect", "dislike", "disliked", "fail", "false", "👎"}
 
@@ -80,11 +89,25 @@ def scores_of(rating: Rating, traces: Mapping[str, str]) -> list[NewScore]:
     An answer without a trace gets none. Answers that were drawn together share a trace:
     a score's metadata names the answer. The rating must have passed `ratings.check`.
     """
+    said = [statement for statement in _statements(rating) if traces.get(statement[0])]
+    shown = [completion for completion in rating.shown if traces.get(completion)]
+    about: dict[str, Any] = {
+        RATING: rating.id,
+        "kind": rating.kind,
+        "rater": rating.rater,
+        "door": rating.door,
+        SCORES: len(said),
+        SHOWN: shown,
+        TRACES: [traces[completion] for completion in shown],
+        "seconds": rating.seconds,
+        "confidence": rating.confidence,
+    }
     found = []
-    for completion, name, data_type, value in _statements(rating):
-        if trace := traces.get(completion, ""):
-            id = content_id("score", rating.rater, rating.id, trace, completion, name, length=32)
-            found.append(_score(rating, id, completion, trace, name, data_type, value))
+    for completion, name, data_type, value in said:
+        trace = traces[completion]
+        id = content_id("score", rating.rater, rating.id, trace, completion, name, length=32)
+        metadata = {**about, COMPLETION: completion, "position": shown.index(completion) + 1}
+        found.append(_score(rating, id, trace, name, data_type, value, metadata))
     return found
 
 
@@ -140,23 +163,12 @@ def _statements(rating: Rating) -> Iterable[tuple[str, str, DataType, float | st
 def _score(
     rating: Rating,
     id: str,
-    completion: str,
     trace: str,
     name: str,
     data_type: DataType,
     value: float | str,
+    metadata: Mapping[str, Any],
 ) -> NewScore:
-    metadata: dict[str, Any] = {
-        RATING: rating.id,
-        "kind": rating.kind,
-        "rater": rating.rater,
-        "door": rating.door,
-        "completion": completion,
-        "position": rating.shown.index(completion) + 1,
-        "shown": len(rating.shown),
-        "ranked": sum(map(len, rating.ranking)),
-        "seconds": rating.seconds,
-    }
     said_by_value = data_type == "TEXT" and value == rating.comment
     return NewScore(
         id=id,
@@ -209,14 +221,20 @@ def read(score: Score, meaning: Meaning | ScoreConfig | None) -> Judgement:
 
 
 def guess(values: Iterable[float]) -> Literal["thumbs", "stars"] | None:
-    """What the numbers of one score name are, where they tell.
+    """What the numbers of one score name are, where all of them tell.
 
-    A 0 among them: thumbs, since no one gives 0 stars. A 2, 3, 4 or 5: stars.
-    Only ones, or both signs: None; a 1 is the best thumb and the worst star.
+    Only 0 and 1, and a 0 among them: thumbs, since no one gives 0 stars. Only 1 to
+    5, and more than a 1: stars. Else None: a 1 is the best thumb and the worst star.
     """
     seen = set(values)
-    zero, stars = 0.0 in seen, bool(seen & {2.0, 3.0, 4.0, 5.0})
-    return None if zero == stars else "thumbs" if zero else "stars"
+    if 0.0 in seen and fits("thumbs", seen):
+        return "thumbs"
+    return "stars" if seen - {1.0} and fits("stars", seen) else None
+
+
+def fits(kind: str, values: Iterable[float]) -> bool:
+    """Whether all numbers can be those of a thumbs or a stars rating, as they are."""
+    return set(values) <= _NUMBERS.get(kind, set())
 
 
 def rater_of(score: Score, unnamed: str) -> str:
@@ -249,10 +267,8 @@ def _of_number(
         meaning = Scale(meaning.low, meaning.high)
     if isinstance(meaning, Scale):
         return "stars", _stars(value, meaning)
-    if meaning == "thumbs" and value in (0, 1):
-        return "thumbs", int(value)
-    if meaning == "stars" and value in (1, 2, 3, 4, 5):
-        return "stars", int(value)
+    if (meaning == "thumbs" or meaning == "stars") and fits(meaning, [value]):
+        return meaning, int(value)
     raise ValueError(f"{value:g} is on no known scale; declare one for its name")
 
 

@@ -276,13 +276,13 @@ class RatingSession:
         )
 
     def _signed(self, rating: Rating) -> Rating:
-        """The rating with its time and id; never earlier than the one before, whatever the clock.
+        """The rating with its time and id; never earlier than those before, whatever the clocks.
 
-        What was taken back and what replaces what is told by time.
+        What was taken back and what replaces what is told by time, and another door may
+        have given a rating by a clock that is ahead.
         """
-        earlier = [r.at for r in self._history[-1:] if r.door == self._door]
-        at = max([datetime.now(UTC).isoformat(timespec="milliseconds"), *earlier])
-        rating = replace(rating, at=at)
+        at = max([datetime.now(UTC), *map(ratings.when, self._history)])
+        rating = replace(rating, at=at.isoformat(timespec="microseconds"))
         return replace(rating, id=content_id(rating))
 
 

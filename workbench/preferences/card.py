@@ -1,14 +1,17 @@
 """The data card: what a dataset version is, for whoever finds it, as README.md.
 
 Its head is the metadata that the Hugging Face Hub reads. Raters appear by kind
-and number, never by name, and no text of the dataset is quoted. This module reads
-a manifest and knows nothing about files.
+and number, never by name, and no text of the dataset is quoted. What the owner says
+of agreement is quoted without the names of raters that the manifest knows: of others,
+who sided with no pair, it can't know. This module reads a manifest and knows nothing
+about files.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from workbench.preferences.audit import SPLITS, Audit
@@ -16,6 +19,7 @@ from workbench.preferences.manifest import Manifest
 from workbench.preferences.resolve import Rule
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_NUMBER = re.compile(r"[\d\W_]*\d[\d\W_]*|\s*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _STRATEGIES = {
     None: "which pairs were taken is not recorded",
@@ -113,7 +117,7 @@ def _judged(manifest: Manifest) -> Iterator[str]:
         raters = sum(share.name.partition(":")[0] == judge.name for share in audit.raters)
         yield f"- {_count(raters, 'rater')} of kind {judge.name}: {_count(judge.total, 'pair')}"
     yield f"- Mean agreement on a pair (its weight): {audit.weight:.2f} of 1"
-    agreement = " ".join(manifest.agreement.split())
+    agreement = _without_names(" ".join(manifest.agreement.split()), manifest)
     yield f"- Agreement of raters: {agreement or 'not measured'}"
     given = audit.judgements
     if given is None:
@@ -130,6 +134,28 @@ def _judged(manifest: Manifest) -> Iterator[str]:
             f"the one shown last in {position.first} of {position.n} judgements "
             f"({position.share:.0%}, 95 % interval {position.low:.0%} to {position.high:.0%})"
         )
+
+
+def _without_names(text: str, manifest: Manifest) -> str:
+    """`text` with each rater as "person 1", with or without the kind before the name.
+
+    A rater named by a bare number is one only with the kind before it.
+    """
+    raters = {share.name for share in manifest.audit.raters} | manifest.rule.trust.keys()
+    numbers: Counter[str] = Counter()
+    numbered: dict[str, str] = {}
+    for rater in sorted(raters):
+        kind, _, name = rater.partition(":")
+        numbers[kind] += 1
+        for said in (rater,) if _NUMBER.fullmatch(name) else (rater, name):
+            numbered.setdefault(" ".join(said.split()).casefold(), f"{kind} {numbers[kind]}")
+    longest_first = sorted(numbered, key=len, reverse=True)
+    if not longest_first:
+        return text
+    names = re.compile(
+        rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE
+    )
+    return names.sub(lambda found: numbered.get(found[0].casefold(), "a rater"), text)
 
 
 def _resolved(rule: Rule) -> str:

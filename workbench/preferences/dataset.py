@@ -8,11 +8,13 @@
     README.md                                   the data card, for people
     manifest.json                               counts, raters, rules, seed, sources, hashes
 
-The version is a hash of what is trained on, on which side, who judged it and how
-far they agreed: the same judgements give the same version, in whatever order they
-come and however long the answers took to write. Card and manifest don't change
-it. A version is there whole or not at all (storage.py). This module knows nothing
-about ratings or training.
+The version is a hash of the pairs and thumbs (texts, side, ratings, raters, weight)
+and of the settings that the manifest states: the same judgements by the same rules
+give the same version, in whatever order they come and however long the answers took
+to write. Journals only grow, so that their hashes don't change it, nor do the
+audit's counts of what was left out; both are those of the first writing. A version
+is there whole or not at all (storage.py). This module knows nothing about ratings or
+training.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """Hash of the content."""
+        """Hash of the content and of how it was made."""
         return self.manifest.version
 
     @property
@@ -128,7 +130,8 @@ def write(
     `licence` by its Hugging Face name; `sources`, the journals of candidates and
     ratings, with their hashes.
 
-    Content that has been written before gives its old version, unchanged. Raises
+    What has been written before, with the same settings, gives its old version,
+    unchanged. Raises
     InputError when there is nothing to train on, when a source is missing, when
     the folder can't be written, and when the version is there but was altered.
     """
@@ -160,7 +163,7 @@ def write(
         )
     manifest = Manifest(
         name=name,
-        version=_version(pairs, marks),
+        version="",
         fractions=fractions,
         seed=seed,
         rule=rule,
@@ -179,6 +182,8 @@ def write(
             judgements=judgements,
         ),
     )
+    manifest = decode(encode(manifest), Manifest)  # as it is read back: a 1 as 1.0
+    manifest = replace(manifest, version=_version(manifest, pairs, marks))
     target = Path(root) / name / manifest.version
     return load(put(target, lambda folder: _fill(folder, manifest, pairs, marks)))
 
@@ -201,7 +206,7 @@ def load(folder: Path | str) -> Dataset:
     thumbs = folder / _THUMBS
     has_thumbs = any(file.name == _THUMBS for file in manifest.files)
     marks = tuple(journal.read(thumbs, Mark)) if has_thumbs else ()
-    if manifest.version != _version(pairs, marks):
+    if manifest.version != _version(manifest, pairs, marks):
         raise _altered(folder / "pairs.jsonl")
     return Dataset(folder, manifest, pairs, marks)
 
@@ -257,8 +262,10 @@ def _digest(item: Pair | Mark) -> str:
     return content_id(item.split, said, thumb.raters, thumb.weight, length=64)
 
 
-def _version(pairs: Sequence[Pair], marks: Sequence[Mark]) -> str:
-    return content_id(sorted(map(_digest, pairs)), sorted(map(_digest, marks)))
+def _version(manifest: Manifest, pairs: Sequence[Pair], marks: Sequence[Mark]) -> str:
+    of_pairs = sorted((_digest(pair), pair.preference.ratings) for pair in pairs)
+    of_marks = sorted((_digest(mark), mark.thumb.ratings) for mark in marks)
+    return content_id(manifest.settings, of_pairs, of_marks)
 
 
 def _fill(folder: Path, manifest: Manifest, pairs: Sequence[Pair], marks: Sequence[Mark]) -> None:

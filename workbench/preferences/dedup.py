@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from workbench.errors import InputError
-from workbench.preferences.near import candidates, jaccard, shingles
+from workbench.preferences.near import firsts, shingles
 from workbench.preferences.text import answer_key, prompt_key
 from workbench.preferences.votes import is_person
 from workbench.records import Preference
@@ -128,27 +128,9 @@ def _contradicted(preference: Preference, opposite: Preference) -> Preference:
 
 def _without_near_duplicates(preferences: Sequence[Preference], near: float) -> list[Preference]:
     """Those kept, the best first, each unlike all that were kept before it."""
-    import numpy as np
-
     ordered = sorted(preferences, key=lambda p: (-len(p.ratings), p.id))
     texts = [
         tuple(map(shingles, (prompt_key(p.prompt), answer_key(p.chosen), answer_key(p.rejected))))
         for p in ordered
     ]
-    # Each text's runs get numbers of their own: a pair and its opposite share few.
-    marked = [
-        np.unique(np.concatenate([runs + np.uint64(i) for i, runs in enumerate(parts)]))
-        for parts in texts
-    ]
-    like: dict[int, list[int]] = defaultdict(list)
-    for earlier, later in candidates(marked, near):
-        like[later].append(earlier)
-    kept: set[int] = set()
-    for place, parts in enumerate(texts):
-        if not any(
-            earlier in kept
-            and all(jaccard(a, b) >= near for a, b in zip(texts[earlier], parts, strict=True))
-            for earlier in like[place]
-        ):
-            kept.add(place)
-    return [ordered[place] for place in sorted(kept)]
+    return [ordered[place] for place in firsts(texts, near)]

@@ -32,8 +32,9 @@ def export(dataset: Dataset, format: Format, folder: Path | str) -> tuple[Path, 
     """Write each side that has rows as SIDE.jsonl in `folder`; return the files, train first.
 
     Sides are those of the dataset. "kto" and "trlx" use its thumbs too. A file of
-    that name is replaced. Raises InputError for an unknown format, for the folder
-    of the version itself, and where nothing can be written.
+    that name is replaced, or removed where the side has no rows, so that none of
+    another version stay. Raises InputError for an unknown format, for the folder of
+    the version itself, and where nothing can be written or removed.
     """
     if format not in get_args(Format):
         raise InputError(
@@ -48,9 +49,21 @@ def export(dataset: Dataset, format: Format, folder: Path | str) -> tuple[Path, 
     for split in SPLITS:
         thumbs = tuple(mark.thumb for mark in dataset.marks if mark.split == split)
         rows = FORMATS[format](_Side(dataset.split(split), thumbs))
+        file = folder / f"{split}.jsonl"
         if lines := [encode(row) + b"\n" for row in rows]:
-            files.append(write_whole(folder / f"{split}.jsonl", b"".join(lines)))
+            files.append(write_whole(file, b"".join(lines)))
+        else:
+            _remove(file)
     return tuple(files)
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{file} can't be removed ({error.strerror})", "Export to another folder"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from workbench.preferences.splits import Fractions
 from workbench.preferences.storage import HashedFile
 from workbench.records import content_id
 
-LAYOUT = 2
+LAYOUT = 3
 """Of the files of a version. Others are refused: nothing is guessed about old data."""
 
 
@@ -26,6 +26,9 @@ class Manifest:
     that were left out, `same_words` that of questions kept on one side. `agreement`
     says in words how far raters agreed, "" where it was not measured; `licence` is
     what the owner gave. `checksum` covers every other field.
+
+    `audit` and `sources` are those of the first time that the version was written:
+    its name does not cover them.
     """
 
     name: str
@@ -43,6 +46,20 @@ class Manifest:
     audit: Audit
     checksum: str = ""
     layout: int = LAYOUT
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """How the version was made, as far as it is stated here; its name covers all of it."""
+        return (
+            self.rule,
+            self.near,
+            self.same_words,
+            self.require_consent,
+            self.agreement,
+            self.licence,
+            self.fractions,
+            self.seed,
+        )
 
     @property
     def computed_checksum(self) -> str:

@@ -3,9 +3,9 @@
 Two notions of it. `words` of a text know no order, so that a paraphrase with the
 same words is the same; such sets are small, and `alike` compares them exactly.
 `shingles`, runs of five characters, know order, so that "A beats B" is not
-"B beats A"; such sets are large, and MinHash proposes the `candidates`. Nothing
-depends on the order of the texts, and the seed of MinHash is fixed. This module
-knows nothing about meaning: a paraphrase in other words is another text.
+"B beats A"; such sets are large, and MinHash proposes which of them to compare to
+find the `firsts` of their kind. The seed of MinHash is fixed. This module knows
+nothing about meaning: a paraphrase in other words is another text.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,10 +31,11 @@ _FACTOR = 0x9E3779B97F4A7C15
 _PERMUTATIONS = 128
 _MISSED = 1e-3
 _AT_ONCE = 8192
-_DEVIATIONS = 4.0
+_ROUNDING = 1e-9
 
 # Scripts written without spaces: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
 _UNSPACED = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+_TATWEEL = "\u0640"
 _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W{_UNSPACED}]+")
 
 
@@ -40,9 +43,11 @@ def words(text: str) -> frozenset[str]:
     """The words of a text in any order, without letter case, accents and punctuation.
 
     A run of a script without spaces gives its characters and pairs of characters.
+    Characters that only shape or hide (joiners, soft hyphens, marks of direction, the
+    Arabic tatweel) are no part of a word. A text without words gives its characters.
     """
     plain = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(c for c in plain if not unicodedata.category(c).startswith("M"))
+    plain = "".join(c for c in plain if not _is_ornament(c))
     found: set[str] = set()
     for word in _WORD.findall(plain):
         if re.match(f"[{_UNSPACED}]", word):
@@ -50,7 +55,12 @@ def words(text: str) -> frozenset[str]:
             found.update(word[i : i + 2] for i in range(len(word) - 1))
         else:
             found.add(word)
-    return frozenset(found)
+    return frozenset(found or "".join(plain.split()))
+
+
+def _is_ornament(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category.startswith("M") or category == "Cf" or character == _TATWEEL
 
 
 def alike(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tuple[int, int]]:
@@ -66,10 +76,10 @@ def alike(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tuple[in
     holders: dict[str, list[int]] = defaultdict(list)
     for place, items in enumerate(sets):
         rarest = sorted(items, key=lambda item: (count[item], item))
-        prefix = rarest[: len(items) - math.ceil(threshold * len(items) - 1e-9) + 1]
+        prefix = rarest[: len(items) - math.ceil(threshold * len(items) - _ROUNDING) + 1]
         for other in sorted({other for item in prefix for other in holders[item]}):
             shared = len(items & sets[other])
-            if shared >= threshold * (len(items) + len(sets[other]) - shared) - 1e-9:
+            if shared >= threshold * (len(items) + len(sets[other]) - shared) - _ROUNDING:
                 yield other, place
         for item in prefix:
             holders[item].append(place)
@@ -89,57 +99,115 @@ def shingles(text: str) -> Hashes:
     return np.unique(hashes)
 
 
-def jaccard(a: Hashes, b: Hashes) -> float:
-    """Shared items over all items, from 0 to 1; two empty sets are equal."""
-    import numpy as np
+def firsts(texts: Sequence[tuple[Hashes, ...]], threshold: float) -> list[int]:
+    """Places in `texts` that are kept: each in turn, unless it is like one kept before it.
 
-    if not len(a) or not len(b):
-        return float(len(a) == len(b))
-    shared = len(np.intersect1d(a, b, assume_unique=True))
-    return shared / (len(a) + len(b) - shared)
-
-
-def candidates(sets: Sequence[Hashes], threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs (i, j), i < j, of places in `sets` that may have a similarity of `threshold` or more.
-
-    In the order of j, then i. About one in a thousand of those that have it is
-    missed at most; whoever asks checks the others with `jaccard`. Empty sets are
-    like no other.
+    A text is a tuple of as many sets as every other, such as the shingles of a prompt
+    and of its two answers. Two are alike where each set has a Jaccard similarity of
+    `threshold` or more with its counterpart; two empty sets are equal. About one in a
+    thousand of those that are like another is missed at most: MinHash proposes and
+    `_Alike` compares exactly. Only what is kept is looked up, by that set of a text
+    which has the fewest others in its buckets, so that texts of one template cost
+    little more than others.
 
     Source: Broder, "On the resemblance and containment of documents" (1997); the
     bands are those of Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets",
     section 3.4.
     """
     import numpy as np
-    from datasketch import MinHash, MinHashLSH
 
-    rows = _rows(threshold)
-    error = _DEVIATIONS * math.sqrt(threshold * (1 - threshold) / _PERMUTATIONS)
-    index = MinHashLSH(num_perm=_PERMUTATIONS, params=(_PERMUTATIONS // rows, rows))
-    empty = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=int)
-    signatures = np.zeros((len(sets), _PERMUTATIONS), empty.hashvalues.dtype)
-    for place, items in enumerate(sets):
-        if not len(items):
-            continue
-        sketch = empty.copy()
+    columns = list(zip(*texts, strict=True))
+    bands = [_Bands(threshold) for _ in columns]
+    alike = [_Alike(sets, threshold) for sets in columns]
+    kept: list[int] = []
+    for place, parts in enumerate(texts):
+        buckets = [some.buckets(items) for some, items in zip(bands, parts, strict=True)]
+        proposed = np.zeros(len(texts), bool)
+        for bucket in min(buckets, key=lambda found: sum(map(len, found))):
+            proposed[np.frombuffer(bucket, np.int64)] = True
+        others = np.flatnonzero(proposed)
+        for compared in alike:
+            others = compared.with_one(place, others)
+        if not len(others):
+            kept.append(place)
+            for bucket in chain.from_iterable(buckets):
+                bucket.append(place)
+    return kept
+
+
+class _Bands:
+    """Places of sets by the bands of their MinHash signatures; who shares one may be alike."""
+
+    def __init__(self, threshold: float) -> None:
+        from datasketch import MinHash
+
+        self._rows = _rows(threshold)
+        self._empty = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=int)
+        self._buckets: dict[tuple[int, bytes], array[int]] = {}
+
+    def buckets(self, items: Hashes) -> list[array[int]]:
+        """The bucket of each band of a set's signature, to read or to add a place to."""
+        import numpy as np
+
+        sketch = self._empty.copy()
         low = (items & np.uint64(0xFFFFFFFF)).tolist()
         for start in range(0, len(low), _AT_ONCE):
             sketch.update_batch(low[start : start + _AT_ONCE])
-        signatures[place] = sketch.hashvalues
-        others = np.array(sorted(index.query(sketch)), int)
-        # Some share a band by chance: the whole signature tells most of them apart.
-        estimates = (signatures[others] == signatures[place]).mean(axis=1)
-        yield from ((int(other), place) for other in others[estimates >= threshold - error])
-        index.insert(place, sketch, check_duplication=False)
+        bands = range(0, _PERMUTATIONS - self._rows + 1, self._rows)
+        keys = ((at, sketch.hashvalues[at : at + self._rows].tobytes()) for at in bands)
+        return [self._buckets.setdefault(key, array("q")) for key in keys]
+
+
+class _Alike:
+    """Finds, of many sets, those with a Jaccard similarity of `threshold` or more with one.
+
+    Exact. Sets of sizes m and n have it where they share t / (1 + t) (m + n) items or
+    more, so that few of a set's rarest items may be missing in the other: that tells
+    sets of one template apart without counting what all of them share.
+    """
+
+    def __init__(self, sets: Sequence[Hashes], threshold: float) -> None:
+        import numpy as np
+        from scipy.sparse import csr_array
+
+        self._least = threshold / (1 + threshold)
+        self._sizes = np.array([len(items) for items in sets])
+        ends = np.concatenate([[0], np.cumsum(self._sizes)])
+        _, items, count = np.unique(np.concatenate(sets), return_inverse=True, return_counts=True)
+        for start, end in pairwise(ends):
+            items[start:end] = items[start:end][np.argsort(count[items[start:end]], kind="stable")]
+        shape = (len(sets), len(count))
+        self._whole = csr_array((np.ones(len(items), np.int32), items, ends), shape=shape)
+        # A set misses fewer of its items than this in any other that is alike.
+        self._few = np.minimum(self._sizes, (1 - threshold) * self._sizes + 1).astype(int)
+        rare = np.concatenate(
+            [items[start : start + few] for start, few in zip(ends[:-1], self._few, strict=True)]
+        )
+        bounds = np.concatenate([[0], np.cumsum(self._few)])
+        self._rare = csr_array((np.ones(len(rare), np.int32), rare, bounds), shape=shape)
+        self._here = np.zeros(len(count), np.int32)
+
+    def with_one(self, place: int, others: NDArray[np.int_]) -> NDArray[np.int_]:
+        """Those of `others` that are like the set at `place`."""
+        import numpy as np
+
+        if not len(others):
+            return others
+        items = self._whole.indices[self._whole.indptr[place] : self._whole.indptr[place + 1]]
+        self._here[items] = 1
+        shared = np.ceil(self._least * (self._sizes[others] + len(items)) - _ROUNDING)
+        missing = self._few[others] - self._rare[others] @ self._here
+        near = missing <= self._sizes[others] - shared
+        others, shared = others[near], shared[near]
+        found = others[self._whole[others] @ self._here >= shared]
+        self._here[items] = 0
+        return found
 
 
 def _rows(threshold: float) -> int:
-    """Rows of a band: the most, hence the fewest candidates, that miss no more than stated.
-
-    There are two bands at least, since datasketch asks for them.
-    """
+    """Rows of a band: the most, hence the fewest candidates, that miss no more than stated."""
     return max(
         rows
-        for rows in range(1, _PERMUTATIONS // 2 + 1)
+        for rows in range(1, _PERMUTATIONS + 1)
         if rows == 1 or (1 - threshold**rows) ** (_PERMUTATIONS // rows) <= _MISSED
     )

@@ -15,7 +15,7 @@ from statistics import median
 from workbench.raters.both_orders import sides
 from workbench.raters.estimates import Estimate, share
 from workbench.raters.outcomes import Choice, choices
-from workbench.ratings import ORDERS
+from workbench.ratings import ORDERS, subjects
 from workbench.records import CandidateSet, Rating
 
 FASTEST_READER = 1000
@@ -58,17 +58,24 @@ class TooFast:
 def consistency(ratings: Iterable[Rating]) -> Estimate:
     """The share of pairs that one rater, asked again, judged the same.
 
-    `ratings` are one rater's that nobody took back. Compared are a rating that
-    `repeats` an earlier one with that one, pair by pair, and the two orders in which a
-    model judge is asked. A tie is the same as a tie only.
+    `ratings` are one rater's that nobody took back, oldest first. Compared are, pair by
+    pair, a rating that `repeats` another with what the rater had last said to that
+    question by then, and the two orders in which a model judge is asked. A tie is the
+    same as a tie only; a skip, and a rating that repeats itself, are compared with
+    nothing.
     """
     by_id = {rating.id: rating for rating in ratings}
     hits: dict[str, int] = defaultdict(int)
     totals: dict[str, int] = defaultdict(int)
+    stood: dict[object, Rating] = {}
     for rating in by_id.values():
-        for same in _asked_again(rating, by_id):
+        first = by_id.get(rating.repeats or rating.id, rating)
+        # Of two doors whose clocks differ the repeat may come before its first.
+        before = stood.get(subjects(first)[0], first)
+        for same in _asked_again(rating, None if first is rating else before):
             hits[rating.candidate_set] += same
             totals[rating.candidate_set] += 1
+        stood.update(dict.fromkeys(subjects(rating), rating))
     return share(list(hits.values()), list(totals.values()), why="nothing was asked twice")
 
 
@@ -131,17 +138,15 @@ def too_fast(
     return tuple(flagged)
 
 
-def _asked_again(rating: Rating, ratings: Mapping[str, Rating]) -> Iterator[bool]:
-    """For each pair that `rating` asks again: whether the outcome is the same."""
+def _asked_again(rating: Rating, before: Rating | None) -> Iterator[bool]:
+    """For each pair that was asked twice: whether the outcome is the same."""
     if (preferred := sides(rating)) is not None:
         yield preferred[0] == preferred[1]
-    if rating.repeats is None or (first := ratings.get(rating.repeats)) is None:
+    if before is None:
         return
-    before, after = (
-        {frozenset({c.earlier, c.later}): c for c in choices(r)} for r in (first, rating)
-    )
-    for pair in before.keys() & after.keys():
-        one, other = before[pair], after[pair]
+    then, now = ({frozenset({c.earlier, c.later}): c for c in choices(r)} for r in (before, rating))
+    for pair in then.keys() & now.keys():
+        one, other = then[pair], now[pair]
         yield (one.winner, one.both_bad) == (other.winner, other.both_bad)
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 from workbench.raters.accuracy import accuracies
 from workbench.raters.agreement import Kappa, alpha, ceiling, decided_agreement, kappas
 from workbench.raters.estimates import Estimate, unknown
 from workbench.raters.habits import PositionBias, TooFast, consistency, position_bias, too_fast
-from workbench.raters.outcomes import Outcomes, outcomes
+from workbench.raters.outcomes import Outcomes, outcomes, raters_of
 from workbench.ratings import check, not_undone, standing
 from workbench.records import CandidateSet, Rating
 
@@ -50,13 +51,16 @@ class Raters:
     """All raters of some candidate sets, people first, and how far they agree.
 
     `candidate_sets` and `pairs` count what at least one rater compared, `set_aside` the
-    ratings that fit no answer and count nowhere.
+    ratings that fit no answer and count nowhere. `alpha`, `agreement`, `ceiling` and
+    each one's accuracy are told from the raters that `agreement_of` names; `kappas` are
+    of each two raters of any kind.
     """
 
     raters: tuple[Rater, ...]
     candidate_sets: int
     pairs: int
     set_aside: int
+    agreement_of: Literal["people", "all raters"]
     alpha: Estimate
     agreement: Estimate
     ceiling: Estimate
@@ -68,27 +72,44 @@ def summary(
 ) -> Raters:
     """What the ratings tell about their raters. `seed` is that of the bootstrap intervals.
 
-    Give the ratings of people alone to learn how far people agree. Ratings that
-    repeat a question count for consistency, position bias and pace alone.
+    Agreement and accuracy are those of people where two or more of them compared
+    answers: rules and models agree with each other for reasons of their own. Else
+    they are those of all raters. Ratings that repeat a question count for
+    consistency, position bias and pace alone.
     """
     sets = {candidate_set.id: candidate_set for candidate_set in candidate_sets}
     checked = check(ratings, sets.values())
     said = outcomes(standing(checked.good))
     given = _by_rater(not_undone(checked.good))
     stands = _by_rater(standing(checked.good))
-    right = accuracies(said, seed=seed).raters
-    agreement = decided_agreement(said, seed=seed)
+    people = _of_people(said)
+    several = len(raters_of(people)) > 1
+    compared = people if several else said
+    others = unknown("only people are compared")
+    told = accuracies(compared, seed=seed).raters
+    right = {rater: told.get(rater, others) for rater in raters_of(said)}
+    agreement = decided_agreement(compared, seed=seed)
     rows = (_rater(name, given[name], stands.get(name, []), said, sets, right) for name in given)
     return Raters(
         raters=tuple(sorted(rows, key=lambda r: (r.kind != "person", r.kind, r.name))),
         candidate_sets=len({pair.candidate_set for pair in said}),
         pairs=len(said),
         set_aside=len(checked.aside),
-        alpha=alpha(said, seed=seed),
+        agreement_of="people" if several else "all raters",
+        alpha=alpha(compared, seed=seed),
         agreement=agreement,
         ceiling=ceiling(agreement),
         kappas=kappas(said, seed=seed),
     )
+
+
+def _of_people(said: Outcomes) -> Outcomes:
+    """What people said, and the pairs of which they said something."""
+    kept = {
+        pair: {rater: outcome for rater, outcome in row.items() if rater.startswith("person:")}
+        for pair, row in said.items()
+    }
+    return {pair: row for pair, row in kept.items() if row}
 
 
 def _rater(

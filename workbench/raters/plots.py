@@ -22,6 +22,7 @@ _ROW = 0.4  # inches
 _NUMBER = 8.0  # points
 _ROOMY = 8  # raters, whose numbers fit their cells
 _LONGEST_NAME = 22
+_TWO = {"people": "people", "all raters": "raters"}
 _CELL = 0.32  # width of a cell, in widths of another panel
 
 
@@ -130,9 +131,10 @@ def _title(raters: Raters) -> str:
     alpha, ceiling = raters.alpha, raters.ceiling
     if alpha.value is None:
         return f"Agreement can't be told: {alpha.why}"
-    title = f"Krippendorff's alpha {alpha.value:.2f}{_between(alpha, '{:.2f}'.format)}"
+    between = _between(alpha, "{:.2f}".format)
+    title = f"Krippendorff's alpha of {raters.agreement_of} {alpha.value:.2f}{between}"
     if ceiling.value is not None:
-        title += f": the highest win rate these raters can show is {ceiling.value:.0%}"
+        title += f": the highest win rate they can show is {ceiling.value:.0%}"
     return title
 
 
@@ -142,12 +144,13 @@ def _note(raters: Raters, *, shown: int) -> str:
     parts = [f"{raters.pairs} pairs of answers in {raters.candidate_sets} candidate sets{some}."]
     if agreement.value is not None:
         parts.append(
-            f"Two raters who both prefer an answer prefer the same one in {agreement.value:.0%}"
-            f"{_between(agreement, '{:.0%}'.format)}."
+            f"Two {_TWO[raters.agreement_of]} who both prefer an answer prefer the same one in "
+            f"{agreement.value:.0%}{_between(agreement, '{:.0%}'.format)}."
         )
     parts.append(
-        "Lines are 95 % intervals. Accuracy is estimated from agreement alone and needs three "
-        "raters. Orange: the place on the screen matters (p < 0.05). –: can't be told."
+        "Lines are 95 % intervals. Accuracy is estimated from the agreement of "
+        f"{raters.agreement_of} and needs three of them. Orange: the place on the screen matters "
+        "(p < 0.05). –: can't be told."
     )
     return " ".join(parts)
 

@@ -1,31 +1,31 @@
 """Annotations of Label Studio as ratings: which answer they mean, and what they say.
 
-    question = OurTasks(candidate_sets).of(task_data)
-    reading = read(annotation, question, person="person:anna", source="...")
+    question = OurTasks(candidate_sets).of(clean(task_data))
+    reading = read(clean(annotation), question, person="person:anna", source="...")
 
 Whatever comes from a server or a file may be anything: what can't be used is set
 aside with its reason, and the rest is kept. Results are told apart by `from_name`
 only, since the page and the API write different `to_name`s. Knows nothing about
-servers and cursors.
+servers, files and cursors.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 
-from workbench import ratings as rules
 from workbench.errors import InputError
 from workbench.exchange.label_studio import VERDICTS
-from workbench.exchange.label_studio_questions import Question, Questions, Unusable, part
+from workbench.exchange.label_studio_questions import Question, Unusable, part
 from workbench.journal import Journal
-from workbench.records import CandidateSet, Rating, RatingKind, SetAside, content_id
+from workbench.records import Rating, RatingKind, SetAside, content_id
 
 DOOR = "label-studio"
 Order: TypeAlias = tuple[tuple[str, ...], ...]
@@ -42,22 +42,25 @@ class Reading:
 @dataclass(frozen=True)
 class _Annotation:
     updated_at: datetime
+    id: int | None = None
     result: Any = None
     was_cancelled: bool | None = False
     lead_time: float | None = None
 
 
 def read(annotation: Any, question: Question, *, person: str, source: str) -> Reading:
-    """The rating in an annotation as Label Studio gives it (a JSON object).
+    """The rating in an annotation as Label Studio gives it (a JSON object, cleaned).
 
     `person` is its rater, `source` says where it came from. A part that says
     nothing usable is set aside and the rest kept; without a judgement the whole is.
+    An annotation that says the same gives the same id, whatever its rater is called:
+    pulled and imported from a file it is one rating.
     """
     try:
         fields = msgspec.convert(annotation, _Annotation)
-    except msgspec.ValidationError as error:
-        return _none(annotation, source, f"it is not an annotation: {error}")
-    at = fields.updated_at
+        at = in_utc(fields.updated_at)
+    except (msgspec.ValidationError, Unusable) as error:
+        return unread(annotation, source, f"it is not an annotation: {error}")
     skeleton = Rating(
         id="",
         kind="skip",
@@ -65,7 +68,7 @@ def read(annotation: Any, question: Question, *, person: str, source: str) -> Re
         shown=question.shown,
         rater=person,
         door=DOOR,
-        at=(at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat(),
+        at=at,
         seconds=_seconds(fields.lead_time),
         traces=_traces(question),
     )
@@ -82,27 +85,59 @@ def read(annotation: Any, question: Question, *, person: str, source: str) -> Re
             rating = said.judgement(rating)
     except Unusable as error:
         return Reading(None, (*aside, set_aside(annotation, source, str(error))))
-    return Reading(replace(rating, id=content_id(rating)), tuple(aside))
+    whose = person if fields.id is None else fields.id
+    id = content_id("label-studio annotation", whose, replace(rating, rater=""))
+    return Reading(replace(rating, id=id), tuple(aside))
 
 
-def person(completed_by: Any, emails: Mapping[Any, str], names: Mapping[str, str]) -> str:
+def person(completed_by: Any, emails: Mapping[int, str], names: Mapping[str, str]) -> str:
     """`person:NAME` of an annotation's `completed_by`: a number, or an object with an e-mail.
 
-    `emails` gives those of the server's users by number, `names` a name by e-mail
-    (or by number, as text, where no e-mail is known). Raises Unusable for nobody.
+    `emails` gives those of the server's accounts by number. `names` gives a name by
+    e-mail, and an e-mail by number (as text) where no list of accounts is at hand. A
+    number alone means another account on another server: Raises Unusable for one
+    that neither knows, and for nobody.
     """
     known = completed_by if isinstance(completed_by, dict) else {"id": completed_by}
-    id = known.get("id")
-    email = known.get("email") or (emails.get(id) if isinstance(id, int) else None)
-    if not email and not isinstance(id, int):
+    id, email = known.get("id"), known.get("email")
+    if isinstance(id, int) and not isinstance(id, bool) and not email:
+        email = emails.get(id) or names.get(str(id))
+        if not email:
+            raise Unusable(
+                f"nobody says who annotator {id} is; name them: --name {id}=EMAIL, "
+                f'or names={{"{id}": EMAIL}}'
+            )
+    if not email or not isinstance(email, str):
         raise Unusable("nobody is named as its annotator; the account may be gone")
-    key = str(email or id)
-    return f"person:{names.get(key, str(email) if email else f'label-studio-user-{id}')}"
+    return f"person:{names.get(email, email)}"
+
+
+def in_utc(at: datetime | None) -> str:
+    """A time of the server's as ISO 8601 in UTC. Raises Unusable where no clock shows it."""
+    if at is None or not 1970 <= at.year <= 9998:
+        raise Unusable(f"its time {at} can't be right")
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def clean(value: Any) -> Any:
+    """JSON whose texts can be written: half a surrogate pair becomes U+FFFD.
+
+    Raises Unusable for what is nested too deeply to be read.
+    """
+    try:
+        return _clean(value)
+    except RecursionError:
+        raise Unusable("it is nested too deeply") from None
 
 
 def set_aside(content: Any, source: str, reason: str) -> SetAside:
-    """`content` (a piece of JSON) with the reason why it can't be used."""
-    return SetAside(source, reason, msgspec.json.encode(content, order="sorted").decode())
+    """`content` (a piece of JSON, cleaned) with the reason why it can't be used."""
+    return SetAside(source, reason, json.dumps(content, sort_keys=True, ensure_ascii=False))
+
+
+def unread(content: Any, source: str, reason: str) -> Reading:
+    """`content` that gave nothing, set aside."""
+    return Reading(None, (set_aside(content, source, reason),))
 
 
 @dataclass(frozen=True)
@@ -119,77 +154,38 @@ class Pulled:
     looked_at: int
 
 
-def read_export(
-    path: Path | str,
-    questions: Questions,
-    ratings: Journal[Rating],
-    aside: Journal[SetAside],
-    *,
-    sets: Journal[CandidateSet] | None = None,
-    names: Mapping[str, str] | None = None,
-) -> Pulled:
-    """Take in a file that was exported as JSON on Label Studio's own page.
-
-    Reading it again adds nothing. A file holds what was there, not what was taken
-    back, so nothing is undone. `sets` receives the candidate sets of others'
-    tasks. A broken file or task is set aside. Raises InputError for no file.
-    """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror})", "Check the path") from error
-    try:
-        tasks = msgspec.json.decode(content, type=list[Any])
-    except ValueError as error:
-        head = content[:2000].decode(errors="replace")
-        broken = SetAside(str(path), f"it is not a list of tasks in JSON: {error}", head)
-        return Pulled(0, 0, rules.set_aside(aside, [broken]), 0)
-    readings, asked = _read_tasks(tasks, questions, str(path), names or {})
-    if sets is not None:
-        append_new(sets, asked)
-    found = [reading.rating for reading in readings if reading.rating is not None]
-    rejected = [item for reading in readings for item in reading.aside]
-    new = append_new(ratings, found)
-    return Pulled(new, 0, rules.set_aside(aside, rejected), len(tasks))
-
-
 def append_new(journal: Journal[Any], records: Sequence[Any]) -> int:
-    """Append the records whose `id` the journal does not hold; how many they were."""
-    known = {record.id for record in journal}
-    new = {record.id: record for record in records if record.id not in known}
-    if new:
-        journal.append(*new.values())
+    """Append the records whose `id` the journal does not hold; how many they were.
+
+    Of two that do so at once the second waits. Raises InputError where nothing can
+    be written.
+    """
+    with alone(journal):
+        known = {record.id for record in journal}
+        new = {record.id: record for record in records if record.id not in known}
+        if new:
+            journal.append(*new.values())
     return len(new)
 
 
-def _read_tasks(
-    tasks: Sequence[Any], questions: Questions, path: str, names: Mapping[str, str]
-) -> tuple[list[Reading], list[CandidateSet]]:
-    readings, asked = [], []
-    for number, task in enumerate(tasks, start=1):
-        source = f"{path}, task {number}"
-        annotations = task.get("annotations") if isinstance(task, dict) else None
-        if not isinstance(annotations, list):
-            reason = "it is not a task with annotations; export as JSON, not as JSON-MIN"
-            readings.append(_none(task, source, reason))
-            continue
-        if not annotations:
-            continue
-        try:
-            question = questions.of(task.get("data"))
-        except Unusable as error:
-            readings += [_none(annotation, source, str(error)) for annotation in annotations]
-            continue
-        asked.append(question.candidate_set)
-        for annotation in annotations:
-            try:
-                who = person(part(annotation, "completed_by"), {}, names)
-            except Unusable as error:
-                readings.append(_none(annotation, source, str(error)))
-            else:
-                readings.append(read(annotation, question, person=who, source=source))
-    return readings, asked
+@contextmanager
+def alone(journal: Journal[Any]) -> Iterator[None]:
+    """Nobody else reads and then appends meanwhile: a lock on a file beside the journal."""
+    from filelock import FileLock
+
+    lock = FileLock(journal.path.with_name(journal.path.name + ".lock"))
+    try:
+        journal.path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise InputError(
+            f"{journal.path} can't be written ({error.strerror})",
+            "Allow writing there, then repeat the last step",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Said:
@@ -276,6 +272,14 @@ class _Said:
         return tuple(known[item] for item in listed)
 
 
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_clean(name): _clean(item) for name, item in value.items()}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
 def _traces(question: Question) -> tuple[str, ...]:
     traces = tuple(question.candidate_set.completion(id).trace_id or "" for id in question.shown)
     return traces if any(traces) else ()
@@ -297,7 +301,3 @@ def _texts(value: Any) -> list[str]:
 def _seconds(lead_time: float | None) -> float | None:
     valid = lead_time is not None and math.isfinite(lead_time) and lead_time >= 0
     return lead_time if valid else None
-
-
-def _none(content: Any, source: str, reason: str) -> Reading:
-    return Reading(None, (set_aside(content, source, reason),))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from workbench import ratings as rules
 from workbench.errors import InputError
-from workbench.exchange.annotations import Reading, read, read_export
 from workbench.exchange.label_studio import config, tasks
+from workbench.exchange.label_studio_annotations import Reading, append_new, clean, person, read
+from workbench.exchange.label_studio_files import read_export
 from workbench.exchange.label_studio_questions import OurTasks, TheirTasks, Unusable
 from workbench.journal import Journal
-from workbench.records import CandidateSet, Completion, Rating, SetAside
+from workbench.records import CandidateSet, Completion, Rating, SetAside, encode
 
 SET = candidate_set("s", "first", "second", "third")
 OURS = OurTasks([SET])
@@ -42,7 +45,7 @@ def annotation(*results: Any, **fields: Any) -> dict[str, Any]:
 
 
 def reading(given: Any, data: dict[str, Any] = PAIR, questions: Any = OURS) -> Reading:
-    return read(given, questions.of(data), person="person:anna", source="here")
+    return read(clean(given), questions.of(data), person="person:anna", source="here")
 
 
 def rating_of(*results: Any, data: dict[str, Any] = PAIR, **fields: Any) -> Rating:
@@ -161,9 +164,10 @@ def test_a_part_that_says_nothing_is_set_aside_and_the_verdict_kept(broken: Any)
     assert [json.loads(item.content) for item in got.aside] == [broken]
 
 
+TEXT = st.text(st.characters())  # half a surrogate pair is a character to JSON
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
     max_leaves=8,
 )
 NAMES = st.sampled_from(["verdict", "pairwise", "ranking", "confidence", "comment"])
@@ -187,7 +191,85 @@ def test_nothing_that_a_server_sends_is_fatal(sent: Any) -> None:
 def test_data_of_any_shape_asks_something_or_is_refused(data: Any) -> None:
     for questions in (OURS, TheirTasks(THEIRS)):
         with pytest.raises(Unusable):
-            questions.of(data)
+            questions.of(clean(data))
+
+
+@given(JSON)
+def test_an_annotator_of_any_shape_is_somebody_or_nobody(completed_by: Any) -> None:
+    try:
+        assert person(clean(completed_by), {1: "anna@example.com"}, {}) == "person:anna@example.com"
+    except Unusable:
+        assert completed_by != 1 or isinstance(completed_by, bool)
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(Unusable, match="nested"):
+        clean(deep)
+
+
+def test_half_a_surrogate_pair_is_replaced_and_a_whole_one_joined() -> None:
+    odd = "x\ud83d", "\ud83d\ude42"
+    comments = [result("comment", "textarea", text=[text]) for text in odd]
+    got = reading(annotation(verdict("A"), *comments, result("mood\udc00", "choices")))
+    assert got.rating is not None
+    assert got.rating.comment == "x\N{REPLACEMENT CHARACTER}\n🙂"
+    assert json.loads(got.aside[0].content)["from_name"] == "mood\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00Z"]
+)
+def test_an_annotation_of_an_impossible_time_is_set_aside(at: str) -> None:
+    got = reading(annotation(verdict("A"), updated_at=at))
+    assert got.rating is None
+    assert "can't be right" in got.aside[0].reason
+
+
+@pytest.mark.parametrize("odd", [10**40, float("nan"), [["A"]], {"a": 1}])
+def test_a_part_of_any_value_is_set_aside_as_it_came(odd: Any) -> None:
+    got = reading(annotation(verdict("A"), result("mood", "choices", choices=odd)))
+    assert got.rating is not None
+    assert str(json.loads(got.aside[0].content)["value"]["choices"]) == str(odd)
+
+
+def test_an_annotation_is_one_rating_whatever_its_annotator_is_called() -> None:
+    question, given = OURS.of(PAIR), annotation(verdict("A"))
+    anna, number = (read(given, question, person=p, source="").rating for p in ("a", "b"))
+    other = read({**given, "id": 8}, question, person="a", source="").rating
+    assert anna is not None
+    assert number is not None
+    assert other is not None
+    assert anna.id == number.id != other.id
+    nameless = [
+        read({**given, "id": None}, question, person=p, source="").rating for p in ("a", "b")
+    ]
+    assert len({rating.id for rating in nameless if rating is not None}) == 2
+
+
+@pytest.mark.parametrize(
+    ("completed_by", "name"),
+    [
+        (1, "person:anna@example.com"),
+        ({"id": 1}, "person:anna@example.com"),
+        ({"id": 9, "email": "boris@example.com"}, "person:boris"),
+        (2, "person:boris"),
+        (3, "person:clara"),
+    ],
+)
+def test_an_annotator_is_known_by_the_servers_list_or_by_the_names_given(
+    completed_by: Any, name: str
+) -> None:
+    names = {"boris@example.com": "boris", "2": "boris@example.com", "3": "clara"}
+    assert person(completed_by, {1: "anna@example.com"}, names) == name
+
+
+@pytest.mark.parametrize("nobody", [None, True, 4, "1", {}, {"id": 4}, {"email": ["x"]}, [1]])
+def test_nobody_is_guessed(nobody: Any) -> None:
+    with pytest.raises(Unusable, match="annotator"):
+        person(nobody, {1: "anna@example.com"}, {"1": "anna"})
 
 
 def test_a_ranking_whose_answers_were_changed_there_is_refused() -> None:
@@ -223,6 +305,8 @@ def test_the_annotations_of_these_tests_are_what_label_studio_accepts() -> None:
 
 # --- export files -----------------------------------------------------------
 
+ANNA = {"1": "anna@example.com"}
+
 
 def taken_in(
     tmp_path: Path, content: bytes, **more: Any
@@ -240,7 +324,9 @@ def test_an_export_file_is_taken_in_once(tmp_path: Path) -> None:
     items = [{"id": 1, "data": PAIR, "annotations": [annotation(verdict("A")), by_email]}]
     for new in (2, 0):
         ratings, aside, pulled = taken_in(
-            tmp_path, json.dumps(items).encode(), names={"1": "anna", "b@example.com": "boris"}
+            tmp_path,
+            json.dumps(items).encode(),
+            names={"1": "a@example.com", "a@example.com": "anna", "b@example.com": "boris"},
         )
         assert (pulled.ratings, pulled.looked_at) == (new, 1)
     assert [rating.rater for rating in ratings] == ["person:anna", "person:boris"]
@@ -253,18 +339,107 @@ def test_a_broken_item_is_set_aside_and_the_rest_kept(tmp_path: Path) -> None:
     nobody = {**good, "annotations": [annotation(verdict("A"), completed_by=None)]}
     flat = {"id": 3, "verdict": "A", **PAIR}
     items = [7, flat, unknown, nobody, {"annotations": ["?"], "data": PAIR}, good]
-    ratings, aside, _ = taken_in(tmp_path, json.dumps(items).encode())
+    ratings, aside, _ = taken_in(tmp_path, json.dumps(items).encode(), names=ANNA)
     assert len(ratings) == 1
     assert [item.source.rpartition(", ")[2] for item in aside] == [f"task {n}" for n in range(1, 6)]
     assert "JSON-MIN" in aside[1].reason
     assert "task_key" in aside[2].reason
 
 
-@pytest.mark.parametrize("content", [b"", b"[{", b"\xff\xfe", b"{}", b"3", b'[{"id": 1}'])
+def test_a_number_that_nobody_names_is_set_aside_with_the_remedy(tmp_path: Path) -> None:
+    given = [annotation(verdict("A")), annotation(verdict("B"), id=8, completed_by=2)]
+    content = json.dumps([{"id": 1, "data": PAIR, "annotations": given}]).encode()
+    ratings, aside, _ = taken_in(tmp_path, content, names=ANNA)
+    assert [rating.rater for rating in ratings] == ["person:anna@example.com"]
+    assert "annotator 2" in aside[0].reason
+    assert "--name 2=EMAIL" in aside[0].reason
+    more = {"2": "boris@example.com"}
+    ratings, _, pulled = taken_in(tmp_path, content, names=more)
+    assert (pulled.ratings, len(ratings)) == (1, 2)
+
+
+@pytest.mark.parametrize("content", [b"", b"[{", b"\xff\xfe", b"{}", b"3", b"null", b"[" * 10**5])
 def test_a_broken_file_is_set_aside(tmp_path: Path, content: bytes) -> None:
     ratings, aside, pulled = taken_in(tmp_path, content)
     assert (ratings, pulled.ratings, pulled.aside) == ([], 0, 1)
     assert "not a list of tasks" in aside[0].reason
+
+
+THREE = json.dumps(
+    [{"id": n, "data": PAIR, "annotations": [annotation(verdict("A"), id=n)]} for n in (1, 2, 3)]
+)
+LAST = THREE.index('{"id": 3')
+
+
+@pytest.mark.parametrize(
+    ("content", "whole"),
+    [
+        (THREE[:-40], 2),
+        (THREE[:LAST], 2),
+        (THREE[:-1], 3),
+        (THREE + "]", 3),
+        (THREE[: LAST - 2] + "; " + THREE[LAST:], 2),
+        (THREE[:LAST] + "9" * 5000 + "]", 2),
+        (THREE[:LAST] + "[" * 900 + "]" * 900 + "]", 2),
+        (THREE.replace("[", "[,", 1), 0),
+    ],
+)
+def test_the_tasks_before_a_break_are_kept(tmp_path: Path, content: str, whole: int) -> None:
+    for new in (whole, 0):
+        ratings, aside, pulled = taken_in(tmp_path, content.encode(), names=ANNA)
+        assert (pulled.ratings, pulled.looked_at) == (new, whole)
+    assert len(ratings) == whole
+    assert len(aside) == 1
+    assert "not a list of tasks" in aside[0].reason
+    assert aside[0].content in content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        THREE.encode("utf-8-sig"),
+        THREE.encode("utf-16"),
+        THREE.replace('"lead_time": 3.5', '"lead_time": NaN').encode(),
+        THREE.replace('"lead_time": 3.5', '"note": "\\ud83d"').encode(),
+        THREE.replace('"lead_time": 3.5', '"note": "x\n\ty"').encode(),
+        f" \n{THREE}\n ".encode(),
+        THREE.replace('"lead_time": 3.5', '"note": "é"').encode("latin-1"),
+    ],
+)
+def test_a_file_that_is_odd_but_whole_is_taken_in(tmp_path: Path, content: bytes) -> None:
+    ratings, aside, _ = taken_in(tmp_path, content, names=ANNA)
+    assert (len(ratings), aside) == (3, [])
+
+
+APPENDS = """
+import sys, time
+from pathlib import Path
+from workbench.exchange.label_studio_annotations import append_new
+from workbench.journal import Journal
+from workbench.records import SetAside, Rating, decode
+
+class Slow(Journal):
+    def append(self, *records):
+        time.sleep(0.5)  # so that both have read before either writes, where nothing stops them
+        super().append(*records)
+
+rating = decode(sys.argv[2], Rating)
+print(append_new(Slow(Path(sys.argv[1]), Rating), [rating]))
+"""
+
+
+def test_two_imports_at_once_write_no_doubles(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "ratings.jsonl"
+    command = [sys.executable, "-c", APPENDS, str(path), encode(rating_of(verdict("A"))).decode()]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert sorted(int(one.communicate()[0]) for one in both) == [0, 1]
+    assert len(list(Journal(path, Rating))) == 1
+
+
+def test_a_journal_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="can't be written"):
+        append_new(Journal(tmp_path / "file" / "r.jsonl", Rating), [rating_of(verdict("A"))])
 
 
 def test_others_export_brings_its_candidate_sets(tmp_path: Path) -> None:
@@ -272,7 +447,7 @@ def test_others_export_brings_its_candidate_sets(tmp_path: Path) -> None:
     chosen = annotation(result("pw", "pairwise", selected="left"))
     content = json.dumps([{"id": 1, "data": data, "annotations": [chosen]}]).encode()
     sets = Journal(tmp_path / "sets.jsonl", CandidateSet)
-    ratings, _, _ = taken_in(tmp_path, content, questions=TheirTasks(THEIRS), sets=sets)
+    ratings, _, _ = taken_in(tmp_path, content, questions=TheirTasks(THEIRS), sets=sets, names=ANNA)
     assert rules.check(ratings, sets).good == tuple(ratings)
     assert len(ratings) == 1
 
