@@ -27,12 +27,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import langfuse.api
 from langfuse.api.core.pydantic_utilities import parse_obj_as
 from pydantic import ValidationError
+
+from workbench.exchange.langfuse_project import LangfuseProject, connect
+from workbench.settings import Settings
 
 PUBLIC, SECRET = "pk-lf-stand-in", "sk-lf-very-secret"
 PROJECT = "project-1"
@@ -411,6 +415,18 @@ def _numbered(rows: list[Any], query: Mapping[str, str]) -> dict[str, Any]:
 
 
 # --- serving --------------------------------------------------------------
+
+
+def project(url: str, secret: str = SECRET) -> LangfuseProject:
+    """A connection to a stand-in, with its keys or others."""
+    settings = Settings(
+        root=Path("/nowhere"),
+        home=Path("/nowhere"),
+        langfuse_public_key=PUBLIC,
+        langfuse_secret_key=secret,
+        langfuse_base_url=url,
+    )
+    return connect(settings)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any, cast
 import langfuse_stand_in as langfuse
 import pytest
 from examples import STRANGE_TEXTS, candidate_set, completion, rating
+from langfuse_stand_in import project
 
 from workbench import ratings as judged
 from workbench.backends.contract import Backend
@@ -22,7 +23,6 @@ from workbench.backends.traced import TracedBackend
 from workbench.errors import ServerError
 from workbench.exchange.delivery import deliver, ledger_beside
 from workbench.exchange.langfuse_errors import Unavailable
-from workbench.exchange.langfuse_project import LangfuseProject, connect
 from workbench.exchange.langfuse_pull import Pulled, pull_scores
 from workbench.exchange.langfuse_records import Filters
 from workbench.exchange.scores import Labels, Scale
@@ -44,17 +44,6 @@ OURS = {
 }
 """Metadata of a share as another workbench writes it."""
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def project(url: str, secret: str = langfuse.SECRET) -> LangfuseProject:
-    settings = Settings(
-        root=Path("/nowhere"),
-        home=Path("/nowhere"),
-        langfuse_public_key=langfuse.PUBLIC,
-        langfuse_secret_key=secret,
-        langfuse_base_url=url,
-    )
-    return connect(settings)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from typing import Any
 import langfuse_stand_in as langfuse
 import pytest
 from examples import STRANGE_TEXTS, candidate_set, rating
+from langfuse_stand_in import project
 
 from workbench.errors import InputError, ServerError, SettingsError, WorkbenchError
 from workbench.exchange import delivery
@@ -34,17 +35,6 @@ from workbench.records import CandidateSet, Rating
 from workbench.settings import Settings
 
 pytestmark = pytest.mark.slow  # together they take more than ten seconds
-
-
-def project(url: str, secret: str = langfuse.SECRET) -> LangfuseProject:
-    settings = Settings(
-        root=Path("/nowhere"),
-        home=Path("/nowhere"),
-        langfuse_public_key=langfuse.PUBLIC,
-        langfuse_secret_key=secret,
-        langfuse_base_url=url,
-    )
-    return connect(settings)
 
 
 def traced(id: str, *texts: str) -> CandidateSet:
