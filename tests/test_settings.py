@@ -54,6 +54,18 @@ def test_unknown_setting_in_code_is_refused(tmp_path: Path) -> None:
         Settings.load({}, root=tmp_path).with_(modelpath="x")
 
 
+@pytest.mark.parametrize("name", ["LANGFUSE_BASE_URL", "LABEL_STUDIO_URL"])
+@pytest.mark.parametrize(
+    "address", ["http://u:pw-7@host:3000", "http://u:pw-7/x@host", "u:pw-7@host"]
+)
+def test_an_address_with_a_password_is_refused_without_repeating_it(
+    tmp_path: Path, name: str, address: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"{name} holds a user name") as caught:
+        Settings.load({name: address}, root=tmp_path)
+    assert "pw-7" not in str(caught.value)
+
+
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     settings = Settings.load({"LANGFUSE_SECRET_KEY": "sk-very-secret"}, root=tmp_path)
     assert settings.langfuse_secret_key == "sk-very-secret"

@@ -37,7 +37,8 @@ class Settings:
     `root` is the project's folder (datasets/, adapters/, reports/ lie in it; paths
     are relative to it); `home` is the cache of converted models. `n_ctx` is in tokens; 0 means the
     model's own length. `rope_scaling_factor` above 1 turns on YaRN by that
-    factor. `n_threads` 0 means one per core. `lora_paths` holds globs.
+    factor. `n_threads` 0 means one per core. `lora_paths` holds globs. Raises
+    SettingsError for a server's address with a password in it.
     """
 
     root: Path
@@ -58,6 +59,15 @@ class Settings:
     label_studio_url: str = ""
     label_studio_api_key: str = field(default="", repr=False)
     label_studio_database_url: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("langfuse_base_url", "label_studio_url"):
+            if "@" in getattr(self, name):
+                raise SettingsError(
+                    f"{name.upper()} holds a user name or a password",
+                    "Remove what stands before the @: addresses are shown; keys have their own "
+                    "settings",
+                )
 
     @property
     def serving(self) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 
 import pytest
 from examples import prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.cluster.hierarchy import DisjointSet
 
 from workbench.errors import InputError
 from workbench.preferences import Fractions, split
+from workbench.preferences.near import alike
 
 HALF = Fractions(validation=0.25, test=0.25)
 PROMPTS = st.lists(
@@ -94,3 +97,19 @@ def test_fractions_leave_something_to_train_on(validation, test):
 def test_fractions_of_zero_hold_nothing_out():
     prompts = [prompt(f"Question {i}?", topic=f"topic {i}") for i in range(50)]
     assert set(split(prompts, Fractions(0, 0))) == {"train"}
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), max_size=12),
+    st.sampled_from([0.5, 0.6, 0.75, 1.0]),
+)
+def test_the_rare_words_find_all_that_comparing_every_pair_finds(sets, threshold):
+    found, compared = DisjointSet(range(len(sets))), DisjointSet(range(len(sets)))
+    for a, b in alike(sets, threshold):
+        assert len(sets[a] & sets[b]) / len(sets[a] | sets[b]) >= threshold
+        assert found.merge(a, b)
+    for a, b in combinations(range(len(sets)), 2):
+        if len(sets[a] & sets[b]) / len(sets[a] | sets[b]) >= threshold:
+            compared.merge(a, b)
+    assert {frozenset(s) for s in found.subsets()} == {frozenset(s) for s in compared.subsets()}

@@ -64,7 +64,7 @@ def connect(settings: Settings) -> LangfuseProject:
     """The project that the keys of `settings` open; nothing is sent yet.
 
     An empty LANGFUSE_BASE_URL means Langfuse's cloud. Raises SettingsError where
-    a key is missing, or where the address holds a password: addresses are printed.
+    a key is missing.
     """
     public, secret = settings.langfuse_public_key, settings.langfuse_secret_key
     if not (public and secret):
@@ -72,11 +72,6 @@ def connect(settings: Settings) -> LangfuseProject:
         raise SettingsError(
             f"{missing} is empty",
             "Set LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, in the environment or in .env",
-        )
-    if "@" in settings.langfuse_base_url:
-        raise SettingsError(
-            "LANGFUSE_BASE_URL holds a user name or a password",
-            "Remove what stands before the @; keys belong into LANGFUSE_PUBLIC_KEY and _SECRET_KEY",
         )
     return LangfuseProject((settings.langfuse_base_url or LANGFUSE_CLOUD).rstrip("/"), settings)
 

@@ -64,25 +64,39 @@ def _is_ornament(character: str) -> bool:
 
 
 def alike(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs (i, j), i < j, of places in `sets` whose Jaccard similarity is `threshold` or more.
+    """Pairs of places in `sets` that connect all whose Jaccard similarity is `threshold` or more.
 
-    Exact: two such sets share an item among their rarest, so that only those that
-    share one are compared. Empty sets are like no other.
+    Each pair has that similarity; one that the pairs before it connect is left out, so
+    that sets of one template cost little. Exact: two such sets share an item among
+    their rarest, so that only those that share one are compared. Empty sets are like
+    no other.
 
     Source: the prefix filter of Chaudhuri, Ganti and Kaushik, "A primitive operator
     for similarity joins in data cleaning" (2006).
     """
+    from scipy.cluster.hierarchy import DisjointSet
+
     count = Counter(item for items in sets for item in items)
-    holders: dict[str, list[int]] = defaultdict(list)
+    groups = DisjointSet(range(len(sets)))
+    holders: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, items in enumerate(sets):
         rarest = sorted(items, key=lambda item: (count[item], item))
         prefix = rarest[: len(items) - math.ceil(threshold * len(items) - _ROUNDING) + 1]
-        for other in sorted({other for item in prefix for other in holders[item]}):
-            shared = len(items & sets[other])
-            if shared >= threshold * (len(items) + len(sets[other]) - shared) - _ROUNDING:
-                yield other, place
+        compared: set[int] = set()
+        for group, members in chain.from_iterable(holders[item].items() for item in prefix):
+            if groups.connected(group, place):
+                continue
+            for other in members:
+                if other in compared:
+                    continue
+                compared.add(other)
+                shared = len(items & sets[other])
+                if shared >= threshold * (len(items) + len(sets[other]) - shared) - _ROUNDING:
+                    groups.merge(group, place)
+                    yield other, place
+                    break
         for item in prefix:
-            holders[item].append(place)
+            holders[item][groups[place]].append(place)
 
 
 def shingles(text: str) -> Hashes:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from workbench.errors import InputError
 from workbench.preferences.near import alike, words
@@ -89,25 +90,28 @@ def split(prompts: Sequence[Prompt], fractions: Fractions, *, seed: int = 0) -> 
 
 def connect(prompts: Sequence[Prompt]) -> Components:
     """The connected components of prompts; what connects them stands at the head of the module."""
-    parent: dict[_Key, _Key] = {}
+    from scipy.cluster.hierarchy import DisjointSet
+
+    joined: DisjointSet[_Key] = DisjointSet()
     keys = [_keys(prompt) for prompt in prompts]
+    for key in chain.from_iterable(keys):
+        joined.add(key)
     for first, *others in keys:
         for key in others:
-            _join(parent, first, key)
+            joined.merge(first, key)
     questions: dict[frozenset[str], _Key] = {}
     for prompt, (first, *_) in zip(prompts, keys, strict=True):
         found = words(asked(prompt))
         if found:
-            _join(parent, questions.setdefault(found, first), first)
+            joined.merge(questions.setdefault(found, first), first)
     firsts = list(questions.values())
     for a, b in alike(list(questions), SAME_WORDS):
-        _join(parent, firsts[a], firsts[b])
+        joined.merge(firsts[a], firsts[b])
     speaker: dict[_Key, _Key] = {}
-    for of_prompt in keys:
-        for key in of_prompt:
-            root = _root(parent, key)
-            speaker[root] = min(speaker.get(root, key), key)
-    return Components(tuple(speaker[_root(parent, first)] for first, *_ in keys))
+    for key in chain.from_iterable(keys):
+        root = joined[key]
+        speaker[root] = min(speaker.get(root, key), key)
+    return Components(tuple(speaker[joined[first]] for first, *_ in keys))
 
 
 def _keys(prompt: Prompt) -> tuple[_Key, ...]:
@@ -125,14 +129,3 @@ def _keys(prompt: Prompt) -> tuple[_Key, ...]:
 def _draw(key: _Key, seed: int) -> float:
     """A number in [0, 1) for a key: 52 bits of a hash, the same on every machine."""
     return int(content_id(seed, key, length=13), 16) / 16**13
-
-
-def _root(parent: dict[_Key, _Key], key: _Key) -> _Key:
-    while (up := parent.get(key, key)) != key:
-        parent[key] = parent.get(up, up)
-        key = up
-    return key
-
-
-def _join(parent: dict[_Key, _Key], a: _Key, b: _Key) -> None:
-    parent[_root(parent, b)] = _root(parent, a)
