@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 from label_studio_server import LabelStudioServer
 
-from workbench import journal
+from workbench import journal, preferences
 from workbench.cli import main
-from workbench.records import CandidateSet, Rating, SetAside
+from workbench.records import CandidateSet, Prompt, Rating, SetAside
 
 pytestmark = pytest.mark.slow  # together they take more than ten seconds
 
@@ -94,10 +94,38 @@ def test_scores_go_to_langfuse_once_and_others_come_back_once(run, server, proje
     assert (pulled.kind, pulled.value, pulled.traces) == ("thumbs", 1, ("theirs",))
 
 
+def test_scores_on_a_scale_of_their_own_are_read_by_it(run, server, project) -> None:
+    server.put_trace("theirs", "Why is the sky blue?", "Air scatters blue light.")
+    server.put_score(id="s", traceId="theirs", name="quality", value=10, dataType="NUMERIC")
+    assert "1 set aside" in run("langfuse", "pull").stderr
+    assert "1 new ratings" in run("langfuse", "pull", "--scale", "quality=0..10").stdout
+    assert [(r.kind, r.value) for r in _standing(project, "langfuse")] == [("stars", 5)]
+
+
+def test_langfuse_datasets_go_out_and_come_in(run, server, project) -> None:
+    [version] = (project / "datasets" / "samples" / "preferences").iterdir()
+    there = preferences.load(version)
+    number = len(there.train) + len(there.validation) + len(there.test)
+    assert run("langfuse", "pairs", str(version), "November").stdout.startswith(f"{number} items")
+    assert run("langfuse", "pairs", str(version), "November").stdout.startswith("0 items")
+
+    file = project / "datasets" / "prompts" / "theirs.jsonl"
+    first = run("langfuse", "prompts", "November", str(file))
+    prompts = journal.read(file, Prompt)
+    assert first.stdout.startswith(f"{len(prompts)} new prompts, 0 were there")
+    assert {p.id for p in prompts} == {p.prompt.id for p in (*there.train, *there.test)} | {
+        p.prompt.id for p in there.validation
+    }
+    assert run("langfuse", "prompts", "November", str(file)).stdout.startswith("0 new prompts")
+    assert _lines(run("langfuse", "prompts", "Nowhere", str(file))) == (2, 1)
+    assert journal.read(file, Prompt) == prompts
+
+
 @pytest.mark.parametrize(
     ("arguments", "fact"),
     [
         (("langfuse", "push"), "LANGFUSE_PUBLIC_KEY"),
+        (("langfuse", "pairs", "nowhere", "November"), "not a dataset version"),
         (("label-studio", "import", "missing.json"), "can't be read"),
         (("dataset", "export", "nowhere", "kto", "out"), "not a dataset version"),
         (("raters", "--run", "never"), "not there"),
@@ -170,3 +198,40 @@ def test_label_studio_by_notebook_and_by_command(run, studio, project) -> None:
     assert "0 new ratings" in run("label-studio", "pull", str(there.id)).stdout
     [rating] = _standing(project, "label-studio")
     assert rating.ranking == ((rating.shown[1],), (rating.shown[0],))
+
+
+def test_a_project_of_others_is_taken_in_by_its_number(run, studio, project) -> None:
+    page = """<View><Pairwise name="pw" toName="a,b"/><Text name="q" value="$q"/>
+      <Text name="a" value="$a"/><Text name="b" value="$b"/></View>"""
+    number = studio.client().projects.create(title="theirs", label_config=page).id
+    data = {"q": "Why is the sky blue?", "a": "Because of the sea.", "b": "Air scatters blue."}
+    studio.client().projects.import_tasks(id=number, request=[{"data": data}])
+    [task] = studio.client().tasks.list(project=number)
+    result = {
+        "from_name": "pw",
+        "to_name": "pw",
+        "type": "pairwise",
+        "value": {"selected": "right"},
+    }
+    studio.client().annotations.create(id=task.id, result=[result])
+    assert run("label-studio", "pull", "--foreign", str(number)).stdout.startswith("1 new ratings")
+    again = _execute(project, "11-label-studio", foreign_project=number)
+    assert again.count("Pulled(ratings=0") == 2  # its own project and theirs
+    [pulled] = journal.read(project / "datasets/traces/notebook/pulled.jsonl", CandidateSet)
+    [rating] = _standing(project, "label-studio")
+    assert pulled.completion(rating.ranking[0][0]).text == "Air scatters blue."
+
+
+@pytest.mark.parametrize(
+    ("token", "number", "fact"),
+    [("wrong-token", 1, "refuses the token"), ("", 987654, "no such project")],
+)
+def test_a_wrong_token_or_project_is_one_line(
+    run, studio, monkeypatch, token: str, number: int, fact: str
+) -> None:
+    if token:
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", token)
+    result = run("label-studio", "pull", str(number))
+    assert _lines(result) == (2, 1)
+    assert fact in result.stderr
+    assert "wrong-token" not in result.output

@@ -77,6 +77,13 @@ def push(run: str, deadline: float) -> None:
 @click.option("--session", "session_id", default="", help="Only traces of this session.")
 @click.option("--name", default="", help="Only traces of this name.")
 @click.option("--score", "scores", multiple=True, help="Only scores of this name.")
+@click.option(
+    "--scale",
+    "scales",
+    multiple=True,
+    metavar="NAME=LOW..HIGH",
+    help="How scores of that name are to be read: LOW..HIGH, thumbs or stars; repeat for more.",
+)
 def pull_scores(
     run: str,
     since: datetime | None,
@@ -85,6 +92,7 @@ def pull_scores(
     session_id: str,
     name: str,
     scores: tuple[str, ...],
+    scales: tuple[str, ...],
 ) -> None:
     """Take in traces and scores; what is here already is not counted again."""
     from workbench import exchange
@@ -102,11 +110,52 @@ def pull_scores(
             Journal(session.ratings, Rating),
             Journal(session.aside, SetAside),
             drawn=session.drawn(),
+            scales=exchange.meanings(scales),
         )
     click.echo(
         f"{pulled.answers} new answers, {pulled.ratings} new ratings, {pulled.undone} undone"
     )
     _say_aside(session, pulled.aside)
+
+
+@langfuse.command()
+@click.argument("dataset")
+@click.argument("file", type=click.Path(path_type=Path))
+def prompts(dataset: str, file: Path) -> None:
+    """Add the prompts of a Langfuse DATASET to FILE, such as datasets/prompts/theirs.jsonl.
+
+    Those that are there already are not added again.
+    """
+    from workbench import exchange
+    from workbench.journal import Journal
+    from workbench.records import Prompt
+    from workbench.settings import Settings
+
+    with closing(exchange.connect(Settings.load())) as project:
+        there, aside = exchange.read_prompts(project, dataset)
+    kept = Journal(file, Prompt)
+    known = {prompt.id for prompt in kept}
+    new = [prompt for prompt in there if prompt.id not in known]
+    kept.append(*new)
+    click.echo(f"{len(new)} new prompts, {len(there) - len(new)} were there: {file}")
+    for item in aside:
+        click.echo(f"{item.source}: {item.reason}", err=True)
+
+
+@langfuse.command()
+@click.argument("version", type=click.Path(path_type=Path))
+@click.argument("dataset")
+def pairs(version: Path, dataset: str) -> None:
+    """Write the pairs of a VERSION's folder into a Langfuse DATASET, made where it is missing."""
+    from workbench import exchange, preferences
+    from workbench.settings import Settings
+
+    found = preferences.load(version)
+    with closing(exchange.connect(Settings.load())) as project:
+        written = exchange.write_preferences(
+            project, dataset, (*found.train, *found.validation, *found.test)
+        )
+    click.echo(f"{written} items written into {dataset}")
 
 
 def _by_number(
@@ -158,23 +207,29 @@ def export(run: str, title: str, template: str, overlap: int, seed: int) -> None
 @label_studio.command(name="pull")
 @_RUN
 @_NAMES
+@click.option(
+    "--foreign", is_flag=True, help="Others made it with <Pairwise>: take in their texts as well."
+)
 @click.argument("project", type=int)
-def pull_annotations(run: str, project: int, names: dict[str, str]) -> None:
+def pull_annotations(run: str, project: int, names: dict[str, str], foreign: bool) -> None:
     """Take in what is new in a project, by its number; edits and deletions count."""
     from workbench import exchange, services
     from workbench.journal import Journal
-    from workbench.records import Rating, SetAside
+    from workbench.records import CandidateSet, Rating, SetAside
 
     session = _session(run)
-    pulled = exchange.pull_annotations(
-        services.label_studio(session.settings),
-        project,
-        session.judged_sets(),
-        Journal(session.ratings, Rating),
-        Journal(session.aside, SetAside),
-        cursor=session.label_studio(project),
-        names=names,
-    )
+    server = services.label_studio(session.settings)
+    kept, aside = Journal(session.ratings, Rating), Journal(session.aside, SetAside)
+    cursor = session.label_studio(project)
+    if foreign:
+        sets = Journal(session.pulled, CandidateSet)
+        pulled = exchange.pull_foreign(
+            server, project, sets, kept, aside, cursor=cursor, names=names
+        )
+    else:
+        pulled = exchange.pull_annotations(
+            server, project, session.judged_sets(), kept, aside, cursor=cursor, names=names
+        )
     click.echo(f"{pulled.ratings} new ratings, {pulled.taken_back} taken back")
     _say_aside(session, pulled.aside)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 from examples import rating
 
+from workbench.errors import InputError
 from workbench.exchange import scores
 from workbench.exchange.langfuse_records import Score, ScoreConfig
-from workbench.exchange.scores import Judgement, Labels, Scale
+from workbench.exchange.scores import Judgement, Labels, Scale, meanings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,6 +111,20 @@ def test_scores_are_read(given, meaning, expected):
 def test_what_can_not_be_read_says_why(given, meaning, reason):
     with pytest.raises(ValueError, match=reason):
         scores.read(given, meaning)
+
+
+def test_how_scores_are_to_be_read_can_be_written_down():
+    found = meanings(["quality = 0..10", "ok=thumbs", " ", "mood=stars"])
+    assert found == {"quality": Scale(0, 10), "ok": "thumbs", "mood": "stars"}
+    assert meanings(["loss=-1.5..2"]) == {"loss": Scale(-1.5, 2)}
+
+
+@pytest.mark.parametrize(
+    "text", ["quality", "quality=", "=0..10", "q=10..0", "q=5..5", "q=a..b", "q=0..inf", "q=nan..1"]
+)
+def test_a_scale_that_is_none_is_named(text):
+    with pytest.raises(InputError, match=f"'{re.escape(text)}' does not say"):
+        meanings([text])
 
 
 def test_numbers_are_guessed_only_where_they_tell():

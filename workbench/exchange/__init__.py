@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workbench.exchange.langfuse_pull import pull_scores
     from workbench.exchange.langfuse_records import Filters
     from workbench.exchange.outbox import Outbox
-    from workbench.exchange.scores import Labels, Scale, scores_of, traces_of
+    from workbench.exchange.scores import Labels, Scale, meanings, scores_of, traces_of
 
 # Deferred, since the servers' own libraries take their time.
 _LAZY = {
@@ -47,6 +47,7 @@ _LAZY = {
     "export_pairs": "label_studio_project",
     "export_tasks": "label_studio",
     "ledger_beside": "delivery",
+    "meanings": "scores",
     "pull_annotations": "label_studio_pull",
     "pull_foreign": "label_studio_pull",
     "pull_scores": "langfuse_pull",
@@ -75,6 +76,7 @@ __all__ = [
     "export_pairs",
     "export_tasks",
     "ledger_beside",
+    "meanings",
     "pull_annotations",
     "pull_foreign",
     "pull_scores",

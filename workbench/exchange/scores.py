@@ -24,12 +24,14 @@ This module knows nothing about servers, journals or when a rating counts.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from workbench.errors import InputError
 from workbench.exchange.langfuse_records import DataType, NewScore, Score, ScoreConfig
 from workbench.ratings import ORDERS
 from workbench.records import CandidateSet, Rating, RatingKind, content_id
@@ -68,6 +70,34 @@ class Labels:
 
 Meaning = Scale | Labels | Literal["thumbs", "stars"]
 """How the scores of one name are to be read."""
+
+
+def meanings(texts: Iterable[str]) -> dict[str, Meaning]:
+    """How the scores of each name are to be read, from texts such as "quality=0..10".
+
+    After a name stands thumbs, stars, or a scale from worst to best; a blank text says
+    nothing. Raises InputError for anything else.
+    """
+    return dict(_meaning(text) for text in texts if text.strip())
+
+
+def _meaning(text: str) -> tuple[str, Meaning]:
+    name, _, how = map(str.strip, text.partition("="))
+    if name and how == "thumbs":
+        return name, "thumbs"
+    if name and how == "stars":
+        return name, "stars"
+    low, _, high = how.partition("..")
+    try:
+        scale = Scale(float(low), float(high))
+    except ValueError:
+        scale = Scale(math.nan, math.nan)
+    if not name or not -math.inf < scale.low < scale.high < math.inf:
+        raise InputError(
+            f"{text.strip()!r} does not say how scores are to be read",
+            "Write NAME=thumbs, NAME=stars or a scale from worst to best such as NAME=0..10",
+        )
+    return name, scale
 
 
 @dataclass(frozen=True)
