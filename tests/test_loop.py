@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -25,22 +26,27 @@ from workbench.settings import Settings
 sizes = {"n_prompts": 8, "n_candidates": 3}
 if sys.argv[3] == "9":
     sizes |= {"n_parity_prompts": 2, "n_heldout": 4, "batch_size": 2, "learning_rate": 3e-4}
+if sys.argv[4:]:
+    sizes |= {"raters": sys.argv[4]}
 steps = runs.STEPS[int(sys.argv[2]):int(sys.argv[3])]
 runs.run(Settings.load(), sizes, name=sys.argv[1], steps=steps)
 """
 # Where the run is killed: a step of the loop, and a line that it prints on its way.
-KILLS = (
-    "2 of 8 prompts answered",
-    "[training] step 2/",
-    "answered 2 prompts",
-    "2 of 4 answered by the adapter",
-)
+KILL_ANSWERING = "2 of 8 prompts answered"
+KILLS = ("[training] step 2/", "answered 2 prompts", "2 of 4 answered by the adapter")
 
 
-def _run(project: Path, name: str, steps: tuple[int, int], kill_at: str | None = None) -> None:
+def _run(
+    project: Path,
+    name: str,
+    steps: tuple[int, int],
+    *,
+    raters: str | None = None,
+    kill_at: str | None = None,
+) -> None:
     """A run in a process of its own; killed at the first line that holds `kill_at`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, name, *map(str, steps)],
+        [sys.executable, "-c", SCRIPT, name, *map(str, steps), *filter(None, [raters])],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -58,13 +64,33 @@ def _run(project: Path, name: str, steps: tuple[int, int], kill_at: str | None =
     assert status == (-signal.SIGKILL if kill_at else 0), printed
 
 
-@pytest.mark.slow
-def test_a_loop_killed_in_its_steps_ends_with_the_same_data(project: Path) -> None:
-    _run(project, "whole", (2, 5))
-    for line in KILLS:
-        _run(project, "killed", (0, 9), kill_at=line)
-    _run(project, "killed", (0, 9))
+def _judge(project: Path, name: str) -> None:
+    """Anna, who came by a door, finds the last answer of each set the best; one set is unknown."""
+    sets = journal.read(project / "datasets" / "traces" / name / "candidates.jsonl", CandidateSet)
+    given = journal.Journal(project / "datasets" / "ratings" / f"{name}.jsonl", Rating)
+    for number, candidate_set in enumerate(sets):
+        shown = tuple(completion.id for completion in candidate_set.completions)
+        ranking = tuple((id,) for id in reversed(shown))
+        at = f"2026-01-01T00:00:{number:02}+00:00"
+        known = Rating(
+            f"anna-{number}",
+            "ranking",
+            candidate_set.id,
+            shown,
+            "person:anna",
+            "widget",
+            at,
+            ranking,
+        )
+        given.append(known)
+    given.append(replace(known, id="anna-stray", candidate_set="unknown"))
 
+
+@pytest.mark.slow
+def test_a_loop_killed_in_its_steps_learns_the_same_from_people(project: Path) -> None:
+    _run(project, "whole", (2, 4))
+    _run(project, "killed", (0, 4), kill_at=KILL_ANSWERING)
+    _run(project, "killed", (0, 4))
     traces, ratings = project / "datasets" / "traces", project / "datasets" / "ratings"
     answers = [
         [(s.id, [c.text for c in s.completions]) for s in journal.read(file, CandidateSet)]
@@ -77,6 +103,13 @@ def test_a_loop_killed_in_its_steps_ends_with_the_same_data(project: Path) -> No
         for name in ("whole.jsonl", "killed.jsonl")
     ]
     assert judgements[0] == judgements[1]
+
+    for name in ("whole", "killed"):
+        _judge(project, name)
+    _run(project, "whole", (4, 5), raters="people")
+    for line in KILLS:
+        _run(project, "killed", (0, 9), raters="people", kill_at=line)
+    _run(project, "killed", (0, 9), raters="people")
     preferences = project / "datasets" / "preferences"
     [whole], [killed] = (list(preferences.glob(f"{n}/*/train.jsonl")) for n in ("whole", "killed"))
     assert whole.parent.name == killed.parent.name
@@ -85,7 +118,9 @@ def test_a_loop_killed_in_its_steps_ends_with_the_same_data(project: Path) -> No
     report = project / "reports" / "killed"
     verdict = msgspec.json.decode((report / "results" / "verdict.json").read_bytes(), type=Verdict)
     assert verdict.n == 4
-    assert (report / "index.html").is_file()
+    page = " ".join((report / "index.html").read_text().split())
+    assert "person:anna" in page
+    assert "ratings set aside</th><td>1<" in page.replace("</th> <td>", "</th><td>")
     [generation] = (project / "adapters" / "killed").glob("0*")
     assert "ratings" in adapters.verify(generation, project, Settings.load(root=project).home)
 

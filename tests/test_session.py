@@ -113,3 +113,9 @@ def test_what_came_from_elsewhere_may_be_judged_beside_what_was_drawn(root: Path
     Journal(session.pulled, CandidateSet).append(pulled, grown)
     assert [s.id for s in session.judged_sets()] == ["drawn", "pulled"]
     assert session.judged_sets()[-1] == grown
+
+
+@pytest.mark.parametrize("run", ["", "../elsewhere", "a/b", ".hidden", "a b", "бег", "a\n"])
+def test_what_can_not_be_a_folder_can_not_be_a_run(root: Path, run: str) -> None:
+    with pytest.raises(InputError, match="can't name a run"):
+        _session(root, run)

@@ -61,7 +61,7 @@ def test_unknown_setting_in_code_is_refused(tmp_path: Path) -> None:
 def test_an_address_with_a_password_is_refused_without_repeating_it(
     tmp_path: Path, name: str, address: str
 ) -> None:
-    with pytest.raises(SettingsError, match=f"{name} holds a user name") as caught:
+    with pytest.raises(SettingsError, match=f"{name} holds an @") as caught:
         Settings.load({name: address}, root=tmp_path)
     assert "pw-7" not in str(caught.value)
 

@@ -29,7 +29,7 @@ from workbench.adapters.files import sha256_code, sha256_file, sha256_folder
 from workbench.errors import InputError, RunError
 from workbench.journal import write_whole
 from workbench.records import content_id, decode, encode
-from workbench.session import Session
+from workbench.session import INTERACTIVE, Session, check_name
 from workbench.settings import Settings
 
 STEPS = (
@@ -65,9 +65,6 @@ JUDGED = "04-preferences"
 
 SERVED = ("model_path", "runtime_backend")
 """Parameters of notebooks that are settings: a run takes them as settings."""
-
-_NAME = re.compile(r"(?!notebook$)[A-Za-z0-9][A-Za-z0-9._-]*")
-"""Names of runs: of folders on any system, and not the one of notebooks opened by hand."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +114,11 @@ def run(
     when another process is at the same run.
     """
     out = out or sys.stdout
-    if name is not None and not _NAME.fullmatch(name):
+    if name is not None:
+        check_name(name)
+    if name == INTERACTIVE:
         raise InputError(
-            f"{name!r} can't name a run", 'Use Latin letters, digits, ".", "-" and "_"'
+            f"{name!r} can't name a run: it is all that is opened by hand", "Take another name"
         )
     declared = {step: declared_parameters(settings.notebooks / f"{step}.ipynb") for step in steps}
     given = {**DEMO, **_typed(parameters or {}, declared)}

@@ -117,7 +117,9 @@ def down(service: Service, settings: Settings) -> bool:
     if not _alive(folder):
         (folder / "pid").unlink(missing_ok=True)
         return False
-    group = int((folder / "pid").read_text())
+    group = _group(folder)
+    if group is None:
+        raise ServerError(f"{service.title} is being started", "Wait for that, then stop it")
     for number, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
         with suppress(ProcessLookupError):
             os.killpg(group, number)
@@ -130,6 +132,14 @@ def down(service: Service, settings: Settings) -> bool:
                 return True
             time.sleep(0.1)
     raise ServerError(f"{service.title} (process {group}) does not end", "End it by hand")
+
+
+def _group(folder: Path) -> int | None:
+    """The process group of the server; None in the moment before it wrote its number."""
+    try:
+        return int((folder / "pid").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def label_studio(settings: Settings) -> Server:
@@ -317,6 +327,7 @@ def _start(
     It writes its own process number before it becomes the server, so that a kill
     of ours at any moment leaves one that `down` finds.
     """
+    (folder / "pid").unlink(missing_ok=True)  # a number of before may be another program's
     data = folder / "data"
     given = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environ = {**given, **service.environment(data, access, settings)}

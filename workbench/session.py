@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,16 +29,30 @@ from workbench.settings import Settings
 R = TypeVar("R")
 T = TypeVar("T")
 INTERACTIVE = "notebook"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Names of runs: of folders on any system."""
+
+
+def check_name(run: str) -> None:
+    """Raise InputError unless `run` can name a run."""
+    if not _NAME.fullmatch(run):
+        raise InputError(
+            f"{run!r} can't name a run",
+            'Use Latin letters, digits, ".", "-" and "_", a letter or digit first',
+        )
 
 
 @dataclass(frozen=True)
 class Session:
-    """The place of one notebook in one run."""
+    """The place of one notebook in one run. Raises InputError for a run that can't be a folder."""
 
     notebook: str
     run: str
     seed: int
     settings: Settings
+
+    def __post_init__(self) -> None:
+        check_name(self.run)
 
     @property
     def interactive(self) -> bool:

@@ -62,11 +62,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("langfuse_base_url", "label_studio_url"):
-            if "@" in getattr(self, name):
+            if "@" in getattr(self, name):  # a password may hold anything, "/" as well
                 raise SettingsError(
-                    f"{name.upper()} holds a user name or a password",
-                    "Remove what stands before the @: addresses are shown; keys have their own "
-                    "settings",
+                    f"{name.upper()} holds an @, as an address with a user name or a password does",
+                    "Remove what stands before it: addresses are shown, and keys have settings of "
+                    "their own. Write %40 for an @ in a path",
                 )
 
     @property
