@@ -20,7 +20,7 @@ help:            ## this list
 run: $(STAMP)    ## the whole loop; settings from .env, ARGS="-p n_prompts 96" for parameters
 	@$(BIN)/workbench run $(ARGS)
 
-test: $(STAMP) browser  ## every test: pytest, with the notebooks under nbval
+test: $(STAMP) browser sandbox  ## every test: pytest, with the notebooks under nbval
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(STAMP)  ## the tests that need seconds
@@ -59,3 +59,10 @@ browser:
 	@command -v $${CHROMIUM:-chromium} >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
 	  && echo "Installing chromium for the browser tests" && apt-get -qq update && apt-get -qq install -y chromium >/dev/null; } \
 	  || echo "No chromium: install it for the browser tests, or set WORKBENCH_NO_BROWSER=1"
+
+# Programs run in bubblewrap; without it they are refused, and the sandbox's tests fail.
+.PHONY: sandbox
+sandbox:
+	@command -v bwrap >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+	  && echo "Installing bubblewrap" && apt-get -qq update && apt-get -qq install -y bubblewrap >/dev/null; } \
+	  || echo "No bubblewrap: apt install bubblewrap, dnf install bubblewrap or pacman -S bubblewrap"

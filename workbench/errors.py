@@ -10,7 +10,10 @@
         ParityError       runtimes disagree about an adapter
       MissingLibrary      an optional library is not installed
       RunError            a notebook of a run failed
+      ApprovalError       a tool call that nobody approved, or not any more
       ServerError         a server beside us refused, failed or can't be reached
+      ToolError           a tool refused a call or failed; the model is told so
+      SandboxError        no kernel sandbox can be made here; nothing was executed
 
 The command line prints `str(error)` in one line and exits with 2.
 """
@@ -67,5 +70,17 @@ class RunError(WorkbenchError):
     """A notebook of a run failed; what was done before it is kept."""
 
 
+class ApprovalError(WorkbenchError):
+    """A tool call that nobody approved, or whose approval is used up or too late."""
+
+
 class ServerError(WorkbenchError):
     """A server beside us (Langfuse, Label Studio) refused, failed or can't be reached."""
+
+
+class ToolError(WorkbenchError):
+    """A tool refused a call or failed. The message is what the model is told, in one line."""
+
+
+class SandboxError(WorkbenchError):
+    """No kernel sandbox can be made here; nothing was executed."""

@@ -1,0 +1,164 @@
+"""Watches a sandbox from outside: its memory, its processes and its folder's growth.
+
+Where control groups can't be written (most desktops and containers), the kernel limits a
+process but not a family of them. So this looks at /proc and at the folder every few
+milliseconds, and names the limit that is exceeded; the caller then kills the sandbox.
+
+It looks often, not always. Between two looks a program can go over a limit by what it
+manages in that time: at full speed some tens of MB. Each process also has the kernel's own
+limits (see `execution`). Not counted: the kernel's memory for sockets, pipes and page
+tables; files that are deleted and mapped or on their way through a socket, but open nowhere,
+or open in a process that made itself unreadable to a user like us (root sees them).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from typing import Literal
+
+from workbench.sandbox.confined import open_beneath
+from workbench.sandbox.limits import Limits
+
+_MIB = 1 << 20
+_COUNTED = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB", re.MULTILINE)
+_SHARED_OUT = re.compile(rb"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB", re.MULTILINE)
+_THREADS = re.compile(rb"^Threads:\s+(\d+)", re.MULTILINE)
+_REST = 20
+"""Looking into the folder may take one part in twenty of the time."""
+
+
+class Watch:
+    """One sandbox, while it runs.
+
+    `processes` is a descriptor of its /proc, `folder` one of the folder that may grow.
+    """
+
+    def __init__(self, processes: int, folder: int | None, limits: Limits) -> None:
+        self._processes = processes
+        self._limits = limits
+        self._growth = None if folder is None else _Growth(folder, limits.disk_mb * _MIB)
+
+    def exceeded(self) -> Literal["memory", "processes", "disk"] | None:
+        """The limit over which the sandbox is now."""
+        names = [name for name in os.listdir(self._processes) if name.isdigit() and name != "1"]
+        if len(names) > self._limits.processes:
+            return "processes"
+        states = [self._text(f"{name}/status") for name in names]
+        if sum(_sum(_THREADS, state) for state in states) > self._limits.processes:
+            return "processes"
+        if sum(_sum(_COUNTED, state) for state in states) > self._limits.memory_mb * 1024:
+            # Forked processes share pages, which were counted once for each of them.
+            shares = (
+                _sum(_SHARED_OUT, self._text(f"{name}/smaps_rollup")) or _sum(_COUNTED, state)
+                for name, state in zip(names, states, strict=True)
+            )
+            if sum(shares) > self._limits.memory_mb * 1024:
+                return "memory"
+        if self._growth is not None and self._growth.exceeded(self._deleted(names)):
+            return "disk"
+        return None
+
+    def _text(self, name: str) -> bytes:
+        """A file of the sandbox's /proc; nothing once the process is gone."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._processes)
+        except OSError:
+            return b""
+        try:
+            return os.read(descriptor, 1 << 16)
+        except OSError:
+            return b""
+        finally:
+            os.close(descriptor)
+
+    def _deleted(self, names: list[str]) -> Iterator[os.stat_result]:
+        """Files that are open and have no name any more."""
+        for name in names:
+            try:
+                folder = os.open(f"{name}/fd", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._processes)
+            except OSError:
+                continue
+            try:
+                for descriptor in os.listdir(folder):
+                    try:
+                        found = os.stat(descriptor, dir_fd=folder)
+                    except OSError:
+                        continue
+                    if found.st_nlink == 0 and stat.S_ISREG(found.st_mode):
+                        yield found
+            except OSError:
+                continue
+            finally:
+                os.close(folder)
+
+
+class _Growth:
+    """By how much a folder grew since the start.
+
+    A file counts as at least 4 KiB, so that empty ones are not without end; a folder that
+    can't be looked into, or is too deep for that, counts as too much. A folder that is renamed
+    faster than it is looked at can be missed.
+    """
+
+    def __init__(self, folder: int, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._device = os.fstat(folder).st_dev
+        self._before, self._closed = self._measure(None)
+        self._free = self._free_bytes()
+        self._next = 0.0
+
+    def exceeded(self, deleted: Iterator[os.stat_result]) -> bool:
+        """Looks when the file system lost more than the limit, or when it is time again."""
+        start, free = time.monotonic(), self._free_bytes()
+        if start < self._next and self._free - free <= self._limit:
+            return False
+        size, closed = self._measure(self._before + self._limit)
+        nameless = {file.st_ino: _size(file) for file in deleted if file.st_dev == self._device}
+        self._free = free
+        self._next = start + max(0.1, _REST * (time.monotonic() - start))
+        return size + sum(nameless.values()) > self._before + self._limit or closed > self._closed
+
+    def _measure(self, enough: int | None) -> tuple[int, int]:
+        """Bytes, as far as `enough` at most, and how many folders can't be looked into."""
+        size, closed, names = 0, 0, ["."]
+        while names:
+            name = names.pop()
+            try:
+                folder = open_beneath(self._folder, name, os.O_RDONLY | os.O_DIRECTORY)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                closed += 1
+                continue
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        try:
+                            found = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+                        size += _size(found)
+                        if stat.S_ISDIR(found.st_mode):
+                            names.append(f"{name}/{entry.name}")
+                        if enough is not None and size > enough:
+                            return size, closed
+            finally:
+                os.close(folder)
+        return size, closed
+
+    def _free_bytes(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_bfree * found.f_frsize
+
+
+def _size(found: os.stat_result) -> int:
+    return max(4096, found.st_blocks * 512)
+
+
+def _sum(pattern: re.Pattern[bytes], text: bytes) -> int:
+    return sum(map(int, pattern.findall(text)))
