@@ -73,11 +73,12 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
     script = (
         "import sys, workbench.cli, workbench.backends, workbench.models, workbench.tracing, "
         "workbench.feedback, workbench.preferences, workbench.adapters, workbench.training, "
-        "workbench.raters, workbench.exchange, workbench.services, "
+        "workbench.raters, workbench.exchange, workbench.services, workbench.tools, "
         "workbench.evaluation, workbench.knowledge, workbench.session, workbench.report\n"
         "heavy = {'torch', 'transformers', 'llama_cpp', 'onnxruntime', 'onnxruntime_genai', "
         "'datasets', 'trl', 'peft', 'matplotlib', 'langfuse', 'qdrant_client', 'scipy', 'duckdb', "
-        "'label_studio_sdk', 'httpx', 'sklearn', 'choix', 'datasketch', 'phonenumbers'}\n"
+        "'label_studio_sdk', 'httpx', 'sklearn', 'choix', 'datasketch', 'phonenumbers', "
+        "'jsonschema_rs', 're2', 'unidiff', 'yaml'}\n"
         "print(*sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run(

@@ -22,7 +22,7 @@ Provider = Literal["cpu", "cuda"]
 
 _HOME_VARIABLE = "WORKBENCH_HOME"
 _ROOT_VARIABLE = "WORKBENCH_ROOT"
-_SERVERS = ("langfuse_", "label_studio_")
+_SERVERS = ("langfuse_", "label_studio_", "databases")
 """Other processes read these from the environment and `.env` themselves."""
 LANGFUSE_CLOUD = "https://cloud.langfuse.com"
 """Where Langfuse is when only its keys are set."""
@@ -59,6 +59,9 @@ class Settings:
     label_studio_url: str = ""
     label_studio_api_key: str = field(default="", repr=False)
     label_studio_database_url: str = field(default="", repr=False)
+    databases: tuple[str, ...] = field(default=(), repr=False)
+    test_command: str = ""
+    allow_network_tools: bool = False
 
     def __post_init__(self) -> None:
         for name in ("langfuse_base_url", "label_studio_url"):
@@ -123,6 +126,11 @@ class Settings:
     def reports(self) -> Path:
         """Folder of run reports."""
         return self.root / "reports"
+
+    @property
+    def tools(self) -> Path:
+        """Folder of the YAML manifests of tools."""
+        return self.root / "tools"
 
     @property
     def notebooks(self) -> Path:

@@ -1,0 +1,207 @@
+"""`get_map`: a table or series by its key, with what a small model can't see in the numbers.
+
+A map is a JSON file in `maps/` of the workspace or in datasets/samples/maps/;
+the README there says what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workbench.errors import InputError
+from workbench.sandbox import Root
+from workbench.tools import anomalies
+from workbench.tools.contract import Context, Definition
+from workbench.tools.schemas import choice, parameters, record, text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CELLS = 1_024
+"""Largest table whose values are shown."""
+_ALL_CELLS = 1_000_000
+
+
+class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One axis of a map. `trend` says how values should change along it; "" where unknown."""
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    trend: anomalies.Trend = ""
+
+
+class MapFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A map as it lies in its file: one axis and a list, or two axes and rows of values.
+
+    A row belongs to a value of the first axis; null is a missing value. `low` and
+    `high` bound what a value may be.
+    """
+
+    title: str
+    unit: str
+    axes: tuple[Axis, ...]
+    values: list[Any]
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Over all values that are there."""
+
+    cells: int
+    missing: int
+    least: float
+    most: float
+    mean: float
+    median: float
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """A cell that stands out: where on the axes, its value, and what its neighbours say."""
+
+    kind: anomalies.Kind
+    at: dict[str, float]
+    value: float | None
+    expected: float | None
+    score: float | None
+
+
+@dataclass(frozen=True)
+class MapView:
+    """A map, or the parts of it that were asked for."""
+
+    name: str
+    title: str
+    unit: str
+    axes: tuple[Axis, ...]
+    low: float | None
+    high: float | None
+    values: list[Any] | None = None
+    left_out: str = ""
+    statistics: Statistics | None = None
+    anomalies: tuple[Anomaly, ...] | None = None
+    rule: str = ""
+
+
+def _get_map(arguments: Mapping[str, Any], context: Context) -> MapView:
+    import numpy as np
+
+    name, show = arguments["name"], arguments.get("show", "everything")
+    read = _read(name, context)
+    values = _values(name, read)
+    view = MapView(name, read.title, read.unit, read.axes, read.low, read.high)
+    parts: dict[str, Any] = {}
+    if show in ("everything", "values"):
+        small = values.size <= _CELLS
+        parts["values"] = read.values if small else None
+        parts["left_out"] = "" if small else f"the values: {values.size:,} are too many to show"
+    if show in ("everything", "statistics"):
+        parts["statistics"] = _statistics(values)
+    if show in ("everything", "anomalies"):
+        trends, axes = [a.trend for a in read.axes], [a.values for a in read.axes]
+        found = anomalies.find(np.array(values), axes, trends, read.low, read.high)
+        parts["anomalies"] = tuple(_named(each, read.axes) for each in found)
+        parts["rule"] = anomalies.RULE
+    return replace(view, **parts)
+
+
+def _read(name: str, context: Context) -> MapFile:
+    places = list(_places(context))
+    for root, folder in places:
+        file = f"{folder}{name}.json"
+        if not root.exists(file):
+            continue
+        try:
+            return msgspec.json.decode(root.read(file, limit=20_000_000), type=MapFile)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"The map {name} is broken: {error}", "Take another map") from None
+    known = sorted({each for root, folder in places for each in _names(root, folder)})
+    raise InputError(
+        f"There is no map {name!r}",
+        f"Use one of {', '.join(known[:50])}" if known else "None are there: put one into maps/",
+    )
+
+
+def _places(context: Context) -> Iterator[tuple[Root, str]]:
+    """Where maps lie: a folder to be confined to, and the prefix below it."""
+    yield Root(context.workspace), "maps/"
+    samples = context.settings.datasets / "samples" / "maps"
+    if samples.is_dir():
+        yield Root(samples), ""
+
+
+def _names(root: Root, folder: str) -> Iterator[str]:
+    if folder and not root.exists(folder.rstrip("/")):
+        return
+    for entry in root.list(folder.rstrip("/") or "."):
+        if entry.name.endswith(".json"):
+            yield entry.name.rpartition("/")[2].removesuffix(".json")
+
+
+def _values(name: str, read: MapFile) -> NDArray[np.float64]:
+    """The values as an array, NaN where one is missing. Raises InputError where shapes differ."""
+    import numpy as np
+
+    shape = tuple(len(axis.values) for axis in read.axes)
+    try:
+        values = np.array(read.values, dtype=float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != shape or len(shape) not in (1, 2) or not 0 < values.size <= _ALL_CELLS:
+        raise InputError(
+            f"The values of the map {name} don't fit its axes, which are {shape} long",
+            "Give one or two axes and a number or null for each cell",
+        )
+    for axis in read.axes:
+        if any(b <= a for a, b in zip(axis.values, axis.values[1:], strict=False)):
+            raise InputError(
+                f"The axis {axis.name} of the map {name} does not rise", "Sort its values"
+            )
+    return values
+
+
+def _statistics(values: NDArray[np.float64]) -> Statistics | None:
+    import numpy as np
+
+    known = values[~np.isnan(values)]
+    if known.size == 0:
+        return None
+    return Statistics(
+        cells=values.size,
+        missing=values.size - known.size,
+        least=float(known.min()),
+        most=float(known.max()),
+        mean=round(float(known.mean()), 3),
+        median=float(np.median(known)),
+    )
+
+
+def _named(found: anomalies.Found, axes: tuple[Axis, ...]) -> Anomaly:
+    at = {axis.name: axis.values[i] for axis, i in zip(axes, found.cell, strict=True)}
+    return Anomaly(found.kind, at, found.value, found.expected, found.score)
+
+
+GET_MAP = Definition(
+    "get_map",
+    "Get a map (a table or series of numbers) by name: axes, units, values, statistics, "
+    "and the cells that look wrong.",
+    parameters(
+        {"name": text("Name of the map, such as boost_target", minLength=1, maxLength=100)},
+        {
+            "show": choice(
+                "Which part; default everything", "everything", "values", "statistics", "anomalies"
+            )
+        },
+    ),
+    record(MapView),
+    "read",
+    _get_map,
+)
