@@ -6,6 +6,7 @@ conversion that drops or permutes one of them shows in the logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,14 @@ _CORPUS = (
 
 
 def build(
-    folder: Path, architecture: str, *, tied: bool = False, seed: int = 0, head_dim: int = 32
+    folder: Path,
+    architecture: str,
+    *,
+    tied: bool = False,
+    seed: int = 0,
+    head_dim: int = 32,
+    markers: Sequence[str] = MARKERS,
+    template: str = CHAT_TEMPLATE,
 ) -> Path:
     """Write a tiny model of "llama", "qwen2" or "qwen3" as a Hugging Face folder.
 
@@ -67,7 +75,7 @@ def build(
     import torch
     from transformers import GenerationConfig
 
-    write_tokenizer(folder, SPLITS[architecture])
+    write_tokenizer(folder, SPLITS[architecture], markers=markers, template=template)
     config = _config(architecture, tied, head_dim)
     torch.manual_seed(seed)
     model = _causal_lm(architecture)(config).float().eval()
@@ -81,8 +89,10 @@ def build(
     return folder
 
 
-def write_tokenizer(folder: Path, split: str) -> None:
-    """Write a byte-level BPE tokenizer, trained on a few lines, with a ChatML template."""
+def write_tokenizer(
+    folder: Path, split: str, *, markers: Sequence[str] = MARKERS, template: str = CHAT_TEMPLATE
+) -> None:
+    """Write a byte-level BPE tokenizer, trained on a few lines, by default for ChatML."""
     import json
 
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -99,12 +109,14 @@ def write_tokenizer(folder: Path, split: str) -> None:
         show_progress=False,
     )
     tokenizer.train_from_iterator(_CORPUS, trainer)
-    tokenizer.add_tokens([AddedToken(m, special=False, normalized=False) for m in MARKERS])
+    for marker in markers:  # Mistral's are special tokens, the others' are not
+        special = marker.startswith("[")
+        tokenizer.add_tokens([AddedToken(marker, special=special, normalized=False)])
     content = json.loads(tokenizer.to_str())
     content["pre_tokenizer"] = BY_NAME[split]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False))
-    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    (folder / "chat_template.jinja").write_text(template)
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": SPECIAL_TOKENS[1],

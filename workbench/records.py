@@ -48,6 +48,18 @@ class Tool:
 
 
 @dataclass(frozen=True)
+class NamedTool:
+    """The choice of one tool: the answer is a call of it."""
+
+    name: str
+
+
+ToolChoice = Literal["auto", "required", "none"] | NamedTool
+"""Whether an answer may call tools ("auto"), must ("required", or the tool that is named), or
+must not ("none", although they are described)."""
+
+
+@dataclass(frozen=True)
 class Message:
     """One turn of a conversation."""
 

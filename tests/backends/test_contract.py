@@ -18,7 +18,7 @@ from workbench.adapters.export_gguf import export_gguf
 from workbench.adapters.export_onnx import export_onnx
 from workbench.adapters.peft_folder import BaseShape
 from workbench.errors import AdapterError, BackendError
-from workbench.records import Message, Sampling, Tool
+from workbench.records import Message, NamedTool, Sampling, Tool
 from workbench.settings import Settings
 
 QUESTION = "Why is the sky blue?"
@@ -292,6 +292,29 @@ def test_tools_may_be_left_unused(backend):
     answer = backend.complete("Say hello.", tools=[tool], sampling=GREEDY)
     assert answer.text
     assert answer.tool_calls == ()
+
+
+def test_a_required_call_is_made_and_valid(backend):
+    parameters = {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 99}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    tool = Tool("add", "Add to a sum.", parameters)
+    for choice in ("required", NamedTool("add")):
+        answer = backend.complete(
+            "Add 7.",
+            tools=[tool],
+            tool_choice=choice,
+            sampling=Sampling(temperature=1.0, max_tokens=250, seed=2),
+        )
+        if answer.reasoning:  # a random model that begins to think may never end
+            continue
+        assert answer.finish_reason == "tool_calls"
+        assert answer.text == ""
+        for call in answer.tool_calls:
+            jsonschema.validate(json.loads(call.arguments), parameters)
 
 
 # --- adapters -------------------------------------------------------------

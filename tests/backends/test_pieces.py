@@ -8,6 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.backends.pieces import Detokenizer, Pieces, Segments, StopFinder
+from workbench.backends.tool_calls import CallReader
+from workbench.models.tool_forms import FORMS
+
+HERMES = CallReader(FORMS["hermes"], ())
 
 
 def decode_bytes(tokens):
@@ -23,7 +27,7 @@ def cut(text, data):
 
 def segmented(pieces, **options):
     """Text, reasoning and calls of a stream."""
-    segments = Segments(**({"thinking": False, "calls": None} | options))
+    segments = Segments(**({"thinking": False, "reader": None, "calls": "id"} | options))
     deltas = [d for piece in pieces for d in segments.push(piece)] + segments.flush()
     calls = [(d.tool_call.name, json.loads(d.tool_call.arguments)) for d in deltas if d.tool_call]
     return "".join(d.text for d in deltas), "".join(d.reasoning for d in deltas), calls
@@ -86,26 +90,26 @@ def test_reasoning_that_was_cut_off_is_still_reasoning():
 @given(st.data())
 def test_tool_calls_are_taken_out_of_the_text(data):
     call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Рига"}}\n</tool_call>'
-    text, _, calls = segmented(cut(f"Let me look.{call}\n{call}", data), calls="id")
+    text, _, calls = segmented(cut(f"Let me look.{call}\n{call}", data), reader=HERMES)
     assert text == "Let me look."
     assert calls == [("weather", {"city": "Рига"})] * 2
 
 
 def test_tool_calls_have_ids_of_their_own():
-    segments = Segments(thinking=False, calls="abc")
+    segments = Segments(thinking=False, reader=HERMES, calls="abc")
     deltas = segments.push('<tool_call>{"name": "a"}</tool_call>' * 2)
     assert [d.tool_call.id for d in deltas] == ["abc-1", "abc-2"]
 
 
-@given(st.data(), st.sampled_from(["not json", '{"arguments": {}}', "[1]", "7", '"name"']))
+@given(st.data(), st.sampled_from(["not json", '{"arguments": {}}', "[1]", "[]", "7", '"name"']))
 def test_a_tool_call_that_is_none_stays_text(data, body):
     text = f"<tool_call>{body}</tool_call>."
-    assert segmented(cut(text, data), calls="id") == (text, "", [])
+    assert segmented(cut(text, data), reader=HERMES) == (text, "", [])
 
 
 def test_a_tool_call_without_its_end_counts_when_it_is_whole_json():
-    assert segmented(['<tool_call>{"name": "a"}'], calls="id")[2] == [("a", {})]
-    assert segmented(['<tool_call>{"name": '], calls="id")[0] == '<tool_call>{"name": '
+    assert segmented(['<tool_call>{"name": "a"}'], reader=HERMES)[2] == [("a", {})]
+    assert segmented(['<tool_call>{"name": '], reader=HERMES)[0] == '<tool_call>{"name": '
 
 
 def test_without_tools_the_tags_are_text():

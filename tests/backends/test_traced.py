@@ -8,7 +8,7 @@ import pytest
 
 from workbench import backends, tracing
 from workbench.errors import BackendError
-from workbench.records import Sampling
+from workbench.records import NamedTool, Sampling, Tool
 from workbench.settings import Settings
 
 GREEDY = Sampling.greedy(6)
@@ -77,3 +77,14 @@ def test_a_score_is_a_span(traced):
     score = traced.score("Hello", " there")
     [span] = spans(traced)
     assert span.output["total"] == pytest.approx(score.total)
+
+
+def test_a_span_says_which_tools_were_offered(traced):
+    tool = Tool("stop", "Stop.", {"type": "object", "properties": {}})
+    choice = NamedTool("stop")
+    traced.complete("Hello", tools=[tool], tool_choice=choice, sampling=GREEDY)
+    list(traced.chat("Hello", tools=[tool], tool_choice="none", sampling=GREEDY))
+    called, told = spans(traced)
+    assert called.metadata["tools"] == told.metadata["tools"] == ["stop"]
+    assert called.metadata["tool_choice"] == {"name": "stop"}
+    assert told.metadata["tool_choice"] == "none"

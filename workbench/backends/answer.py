@@ -5,6 +5,7 @@ It knows nothing about runtimes: whoever computes the logits feeds them in.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,16 @@ import numpy as np
 from workbench.backends.constraint import Constraint
 from workbench.backends.pieces import Pieces
 from workbench.backends.sampling import Sampler
-from workbench.records import Delta, FinishReason, Sampling, Timing, Tool, ToolCall, Usage
+from workbench.records import (
+    Delta,
+    FinishReason,
+    Sampling,
+    Timing,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Usage,
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,12 @@ class Request:
     adapter: str | None
     tools: tuple[Tool, ...] = ()
     schema: Mapping[str, Any] | None = None
+    tool_choice: ToolChoice = "auto"
+
+    @property
+    def room(self) -> int:
+        """How many tokens the answer may have."""
+        return self.capacity - len(self.prompt)
 
 
 class Answer:
@@ -47,7 +63,7 @@ class Answer:
         self.tool_calls: list[ToolCall] = []
         self.finish: FinishReason | None = None
         self._prompt_tokens = len(request.prompt)
-        self._room = request.capacity - len(request.prompt)
+        self._room = request.room
         self._sampler, self._pieces, self._constraint = sampler, pieces, constraint
         self._eos_ids = eos_ids
         self._cached, self._prompt_s, self._began, self._ended = 0, 0.0, 0.0, 0.0
@@ -89,12 +105,19 @@ class Answer:
             deltas += self._pieces.flush()
         self._keep(deltas)
         if self.finish == "stop" and self.tool_calls:
-            self.finish = "tool_calls"
+            self.finish = "length" if self._was_cut() else "tool_calls"
         if drawn:
             first = deltas[0] if deltas else Delta()
             deltas[:1] = [replace(first, token_ids=drawn)]
         self._ended = time.perf_counter()
         return deltas
+
+    def _was_cut(self) -> bool:
+        """Whether an argument has as many characters as the grammar lets it have at most.
+
+        Such a text was ended by force; see `Grammars.tools`.
+        """
+        return any(_longest(json.loads(call.arguments)) == self._room for call in self.tool_calls)
 
     def _keep(self, deltas: list[Delta]) -> None:
         for delta in deltas:
@@ -102,3 +125,11 @@ class Answer:
             self.reasoning += delta.reasoning
             if delta.tool_call is not None:
                 self.tool_calls.append(delta.tool_call)
+
+
+def _longest(value: Any) -> int:
+    """Characters of the longest string in a JSON value."""
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max(map(_longest, inner), default=0)

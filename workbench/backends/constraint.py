@@ -16,16 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.backends.pieces import CALL, CALL_END, THINK, THINK_END
+from workbench.backends.tool_grammar import ToolGrammar
 from workbench.errors import BackendError, MissingLibrary
 from workbench.models import Tokenizer
-from workbench.records import Tool
+from workbench.records import Tool, ToolChoice
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
-# One line, as json.dumps writes it: small models lose themselves in free whitespace.
-_JSON_STYLE: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+# One line, as json.dumps writes it: small models lose themselves in free whitespace. What can't
+# be enforced is an error, whatever the schema itself asks for.
+JSON_STYLE: Any = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "lenient": False,
+    "coerce_one_of": False,
+}
 
 
 class Constraint:
@@ -84,11 +91,7 @@ class Grammars:
         self._tokenizer = LLTokenizer(
             str(tokenizer.path / "tokenizer.json"), eos_token=sorted(tokenizer.eos_ids)
         )
-        self._marks = {
-            mark: ids[0]
-            for mark in (THINK, THINK_END, CALL, CALL_END)
-            if len(ids := tokenizer.encode(mark)) == 1 and self._tokenizer.is_special_token(ids[0])
-        }
+        self._tools = ToolGrammar(tokenizer.tool_form, self._special(tokenizer), JSON_STYLE)
 
     def schema(self, schema: Mapping[str, Any]) -> Constraint:
         """The whole answer is JSON of `schema`."""
@@ -96,7 +99,7 @@ class Grammars:
 
         try:
             grammar = LLMatcher.grammar_from_json_schema(
-                json.dumps(dict(schema)), overrides=_JSON_STYLE
+                json.dumps(dict(schema)), overrides=JSON_STYLE
             )
         except (TypeError, ValueError) as error:
             raise BackendError(
@@ -104,40 +107,30 @@ class Grammars:
             ) from error
         return Constraint(LLMatcher(self._tokenizer, grammar, log_level=0))
 
-    def tools(self, tools: Sequence[Tool]) -> Constraint:
-        """Free text, in which every tool call is one of `tools` with arguments of its schema."""
+    def tools(
+        self,
+        tools: Sequence[Tool],
+        choice: ToolChoice = "auto",
+        *,
+        longest: int = 4096,
+        thinking: bool = False,
+    ) -> Constraint:
+        """An answer in which every tool call is one of `tools` with arguments of its schema.
+
+        `longest` is how many characters a string may have to which a schema sets no
+        bound; see argument_schema.py. `thinking` says that the prompt ended inside
+        `<think>`. Raises BackendError for schemas that can't be enforced.
+        """
         from llguidance import LLMatcher
 
-        call = {"anyOf": [_call_schema(tool) for tool in tools], "x-guidance": _JSON_STYLE}
-        return Constraint(LLMatcher(self._tokenizer, self._with_calls(call), log_level=0))
+        grammar = self._tools.lark(tools, choice, longest, thinking=thinking)
+        return Constraint(LLMatcher(self._tokenizer, grammar, log_level=0))
 
-    def _with_calls(self, call: Mapping[str, Any]) -> str:
-        """Free text with calls in it, as a Lark grammar of llguidance.
-
-        It counts added tokens such as Qwen's <tool_call> as special, whatever
-        the tokenizer says, and text never matches those: they are named by id.
-        """
-        body = f"%json {json.dumps(call)}"
-        thinking = " | ".join(
-            f"<[{self._marks[m]}]>" for m in (THINK, THINK_END) if m in self._marks
-        )
-        text = f"TEXT (({thinking}) TEXT)*" if thinking else "TEXT"
-        if CALL in self._marks and CALL_END in self._marks:
-            begin, end = f"<[{self._marks[CALL]}]>", f"<[{self._marks[CALL_END]}]>"
-            rules = f'call: text {begin} "\\n" {body} "\\n" {end}'
-        else:
-            end = json.dumps(f"\n{CALL_END}")
-            rules = f'call: opening "\\n" {body} {end}\nopening[lazy]: TEXT "{CALL}"'
-        return f"start: call* text\ntext: {text}\n{rules}\nTEXT: /(.|\\n)*/\n"
-
-
-def _call_schema(tool: Tool) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"const": tool.name},
-            "arguments": {"type": "object", **tool.parameters},
-        },
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }
+    def _special(self, tokenizer: Tokenizer) -> dict[str, int]:
+        """Ids of the added tokens. llguidance counts all of them as special, whatever the
+        tokenizer says, and text never matches those: a grammar names them by id."""
+        return {
+            text: id
+            for text, id in tokenizer.added_tokens.items()
+            if self._tokenizer.is_special_token(id)
+        }

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from workbench.records import Completion, Delta, Message, Sampling, Score, Tool
+from workbench.records import Completion, Delta, Message, Sampling, Score, Tool, ToolChoice
 
 
 class Backend(Protocol):
@@ -45,10 +45,17 @@ class Backend(Protocol):
         *,
         tools: Sequence[Tool] = (),
         schema: Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> Iterator[Delta]:
         """Stream one answer. `schema` (JSON Schema) constrains the whole answer to it.
+
+        Calls of `tools` stand in the model's own form and are bound to their schemas;
+        `tool_choice` says whether there may, must or must not be any (thinking may
+        come before). A string without a `maxLength` of its own gets at most as many
+        characters as the answer may have tokens, so that a small model comes to an
+        end; where one was ended by that, the finish reason is "length".
 
         A conversation that extends the last one computes only what is new.
         Starting another request ends a stream that was not read to its end.
@@ -61,6 +68,7 @@ class Backend(Protocol):
         *,
         tools: Sequence[Tool] = (),
         schema: Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> Completion:
@@ -72,6 +80,8 @@ class Backend(Protocol):
         messages: Sequence[Message] | str,
         n: int,
         *,
+        tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> list[Completion]:

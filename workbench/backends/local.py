@@ -18,19 +18,24 @@ import numpy as np
 
 from workbench.backends.adapter_files import adapter_file, check_base, fingerprint_of
 from workbench.backends.answer import Answer, Request
+from workbench.backends.argument_schema import bounded
 from workbench.backends.constraint import Constraint, Grammars
 from workbench.backends.contract import Engine
-from workbench.backends.pieces import THINK, Pieces
+from workbench.backends.pieces import Pieces
 from workbench.backends.sampling import Sampler, check
+from workbench.backends.tool_calls import CallReader
 from workbench.errors import AdapterError, BackendError
 from workbench.models import Tokenizer
+from workbench.models.tool_forms import THINK
 from workbench.records import (
     Completion,
     Delta,
     Message,
+    NamedTool,
     Sampling,
     Score,
     Tool,
+    ToolChoice,
     content_id,
     conversation,
 )
@@ -84,11 +89,12 @@ class LocalBackend:
         *,
         tools: Sequence[Tool] = (),
         schema: Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> Iterator[Delta]:
         """Stream one answer; see `contract.Backend`. Errors in the request are raised at once."""
-        request = self._request(messages, sampling, adapter, tools, schema)
+        request = self._request(messages, sampling, adapter, tools, schema, tool_choice)
         return self._stream(request, self._answer(request, 0))
 
     def complete(
@@ -97,12 +103,13 @@ class LocalBackend:
         *,
         tools: Sequence[Tool] = (),
         schema: Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> Completion:
         """`chat`, gathered into one Completion."""
         with self._lock:
-            request = self._request(messages, sampling, adapter, tools, schema)
+            request = self._request(messages, sampling, adapter, tools, schema, tool_choice)
             answer = self._answer(request, 0)
             for _ in self._stream(request, answer):
                 pass
@@ -113,6 +120,8 @@ class LocalBackend:
         messages: Sequence[Message] | str,
         n: int,
         *,
+        tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> list[Completion]:
@@ -120,7 +129,7 @@ class LocalBackend:
         if n < 1:
             raise BackendError(f"{n} answers were asked for", "Ask for at least one")
         with self._lock:
-            request = self._request(messages, sampling, adapter)
+            request = self._request(messages, sampling, adapter, tools, None, tool_choice)
             self.engine.reset()
             if sampling.temperature == 0:
                 [answer] = self._draw(request, range(1))
@@ -184,6 +193,7 @@ class LocalBackend:
         adapter: str | None,
         tools: Sequence[Tool] = (),
         schema: Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = "auto",
     ) -> Request:
         context = self.engine.context
         check(sampling)
@@ -193,6 +203,7 @@ class LocalBackend:
                 "Tools and a schema were both given",
                 "Give one of them: a schema binds the whole answer, which leaves no room for calls",
             )
+        _check_tools(tools, tool_choice)
         prompt = tuple(self.tokenizer.prompt_ids(conversation(messages), tools))
         if len(prompt) >= context:
             raise BackendError(
@@ -201,26 +212,33 @@ class LocalBackend:
                 "ROPE_SCALING_FACTOR)",
             )
         capacity = min(len(prompt) + sampling.max_tokens, context)
-        return Request(prompt, capacity, sampling, adapter, tuple(tools), schema)
+        return Request(prompt, capacity, sampling, adapter, tuple(tools), schema, tool_choice)
 
     def _answer(self, request: Request, index: int) -> Answer:
-        constraint: Constraint | None = None
-        if request.schema is not None:
-            constraint = self._grammar().schema(request.schema)
-        elif request.tools:
-            constraint = self._grammar().tools(request.tools)
         opened = self.tokenizer.decode(request.prompt[-4:]).rstrip().endswith(THINK)
-        calls = content_id(request.prompt, request.sampling, index) if request.tools else None
+        constraint: Constraint | None = None
+        reader: CallReader | None = None
+        if request.schema is not None:
+            constraint = self.grammars.schema(request.schema)
+        elif request.tools:
+            constraint = self.grammars.tools(
+                request.tools, request.tool_choice, longest=request.room, thinking=opened
+            )
+            if request.tool_choice != "none":
+                reader = CallReader(self.tokenizer.tool_form, request.tools)
         pieces = Pieces(
             self.tokenizer.decode,
             stop=request.sampling.stop,
             thinking=opened and request.schema is None,
-            calls=calls,
+            reader=reader,
+            calls=content_id(request.prompt, request.sampling, index) if reader else "",
         )
         sampler = Sampler(request.sampling, request.prompt, index)
         return Answer(request, sampler, pieces, constraint, self.tokenizer.eos_ids)
 
-    def _grammar(self) -> Grammars:
+    @property
+    def grammars(self) -> Grammars:
+        """What binds answers; made when it is first needed. Raises MissingLibrary."""
         if self._grammars is None:
             self._grammars = Grammars(self.tokenizer)
         return self._grammars
@@ -327,6 +345,24 @@ class LocalBackend:
                 f"No adapter {adapter!r} is loaded (loaded: {loaded})",
                 "Load it with load_adapter(path, name), or list it in LORA_PATHS",
             )
+
+
+def _check_tools(tools: Sequence[Tool], choice: ToolChoice) -> None:
+    """Refuse parameters that are no schema, and a choice that no answer can fulfil."""
+    for tool in tools:
+        bounded(tool.parameters, 1)
+    names = [tool.name for tool in tools]
+    if isinstance(choice, NamedTool):
+        if choice.name not in names:
+            raise BackendError(
+                f"The tool {choice.name!r} is chosen, and the tools given are: "
+                f"{', '.join(names) or 'none'}",
+                "Choose one of them, or give that tool",
+            )
+    elif choice == "required" and not tools:
+        raise BackendError(
+            "A tool call is required, and no tools are given", "Give tools, or tool_choice auto"
+        )
 
 
 def _log_softmax(row: np.ndarray) -> np.ndarray:

@@ -10,22 +10,23 @@ joined, are the answer. It knows nothing about models: it is given `decode`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from workbench.backends.tool_calls import CallReader
+from workbench.models.tool_forms import THINK, THINK_END
 from workbench.records import Delta, ToolCall
 
-THINK, THINK_END = "<think>", "</think>"
-CALL, CALL_END = "<tool_call>", "</tool_call>"
 _INCOMPLETE = "\ufffd"
+_SHORT = 256
+"""Characters of a call that are looked at as they come, to see early that they are none."""
 
 
 class Pieces:
     """One answer's tokens, in; Deltas of text, reasoning and tool calls, out.
 
-    `thinking` says that the prompt ended inside `<think>`. Tool calls are looked
-    for only when `calls` is given: the beginning of their ids.
+    `thinking` says that the prompt ended inside `<think>`. Tool calls are looked for
+    only when `reader` is given; `calls` is the beginning of their ids.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class Pieces:
         *,
         stop: Sequence[str] = (),
         thinking: bool = False,
-        calls: str | None = None,
+        reader: CallReader | None = None,
+        calls: str = "",
     ) -> None:
         self._detokenizer = Detokenizer(decode)
         self._stop = StopFinder(stop)
-        self._segments = Segments(thinking=thinking, calls=calls)
+        self._segments = Segments(thinking=thinking, reader=reader, calls=calls)
 
     @property
     def stopped(self) -> bool:
@@ -115,20 +117,25 @@ class StopFinder:
         return text
 
 
+_State = Literal["start", "reasoning", "between", "text", "call", "called", "more"]
+
+
 class Segments:
     """Splits text into reasoning, answer and tool calls.
 
-    Reasoning is what stands between `<think>` at the very beginning and
-    `</think>`. A tool call is `<tool_call>{"name": ..., "arguments": ...}</tool_call>`
-    (Hermes and Qwen); one that is not such JSON stays text, tags and all.
+    Reasoning is what stands between `<think>` at the very beginning and `</think>`. A call
+    is given as soon as it is whole, whether or not its closing tag follows; what begins like
+    one and is none stays text, tags and all. White space around reasoning and after a
+    call is left out.
     """
 
-    def __init__(self, *, thinking: bool, calls: str | None) -> None:
-        self._state: Literal["start", "reasoning", "between", "text", "call"] = (
-            "reasoning" if thinking else "start"
-        )
+    def __init__(self, *, thinking: bool, reader: CallReader | None, calls: str) -> None:
+        self._state: _State = "reasoning" if thinking else "start"
+        self._reader = reader
         self._calls = calls
         self._called = 0
+        self._opened = ""  # what stood before the body of the call that is being read
+        self._seen = 0  # how much of that body was looked at
         self._buffer = ""
 
     def push(self, text: str) -> list[Delta]:
@@ -145,27 +152,22 @@ class Segments:
         if self._state == "reasoning":
             return [Delta(reasoning=rest)] if rest else []
         if self._state == "call":
-            return [self._call(rest, closed=False)]
-        return [Delta(text=rest)] if rest and self._state != "between" else []
+            rest = self._opened + rest
+        elif self._state in ("between", "called", "more"):
+            rest = rest.lstrip()
+        return [Delta(text=rest)] if rest else []
+
+    @property
+    def _opening(self) -> str:
+        return self._reader.form.opening if self._reader else ""
 
     def _advance(self, deltas: list[Delta]) -> bool:
         """Take one step over the buffer; False when more text is needed."""
         match self._state:
             case "start":
-                beginning = self._buffer.lstrip()
-                if THINK.startswith(beginning[: len(THINK)]):
-                    if len(beginning) < len(THINK):
-                        return False
-                    self._buffer = beginning[len(THINK) :]
-                    self._state = "reasoning"
-                else:
-                    self._state = "text"
-                return True
+                return self._start()
             case "between":
-                self._buffer = self._buffer.lstrip()
-                if self._buffer:
-                    self._state = "text"
-                return bool(self._buffer)
+                return self._between()
             case "reasoning":
                 ready, found = self._until(THINK_END)
                 if ready:
@@ -174,19 +176,97 @@ class Segments:
                     self._state = "between"
                 return found
             case "text":
-                ready, found = self._until(CALL) if self._calls is not None else self._all()
+                ready, found = self._until(self._opening) if self._opening else self._all()
                 if ready:
                     deltas.append(Delta(text=ready))
                 if found:
-                    self._state = "call"
+                    self._begin_call(self._opening)
                 return found
             case "call":
-                body, end, rest = self._buffer.partition(CALL_END)
-                if not end:
-                    return False
-                self._buffer, self._state = rest, "between"
-                deltas.append(self._call(body, closed=True))
-                return True
+                return self._call(deltas)
+            case "called":
+                return self._closed()
+            case "more":
+                return self._another()
+
+    def _start(self) -> bool:
+        """Reasoning comes first, if at all."""
+        beginning = self._buffer.lstrip()
+        if THINK.startswith(beginning[: len(THINK)]):
+            if len(beginning) < len(THINK):
+                return False
+            self._buffer = beginning[len(THINK) :]
+            self._state = "reasoning"
+            return True
+        return self._answer()
+
+    def _between(self) -> bool:
+        self._buffer = self._buffer.lstrip()
+        return bool(self._buffer) and self._answer()
+
+    def _answer(self) -> bool:
+        """Text, or a call that needs no opening."""
+        begins: bool | None = False
+        if self._reader and not self._opening:
+            begins = self._reader.begins(self._buffer)
+        if begins is None:
+            return False
+        if begins:
+            self._begin_call("")
+        else:
+            self._state = "text"
+        return True
+
+    def _begin_call(self, opened: str) -> None:
+        self._state, self._opened, self._seen = "call", opened, 0
+
+    def _call(self, deltas: list[Delta]) -> bool:
+        assert self._reader is not None
+        new, self._seen = self._buffer[self._seen :], len(self._buffer)
+        if self._seen > _SHORT and not any(end in new for end in "}]>"):
+            return False  # nothing can have ended here: long calls are not read at every token
+        read = self._reader.read(self._buffer)
+        if read is None:
+            return False
+        if not read.calls:
+            self._state = "text"
+            if self._opened:
+                deltas.append(Delta(text=self._opened))
+            return True
+        for call in read.calls:
+            self._called += 1
+            id = f"{self._calls}-{self._called}"
+            deltas.append(Delta(tool_call=ToolCall(id, call.name, call.arguments)))
+        self._buffer, self._state = self._buffer[read.length :], "called"
+        return True
+
+    def _closed(self) -> bool:
+        """Pass over the closing tag, where the form has one and the model wrote it."""
+        assert self._reader is not None
+        closing = self._reader.form.closing
+        rest = self._buffer.lstrip()
+        if closing and len(rest) < len(closing) and closing.startswith(rest):
+            return False
+        self._buffer = rest.removeprefix(closing)
+        self._state = "between" if self._opening else "more"
+        return True
+
+    def _another(self) -> bool:
+        """Llama separates calls by semicolons or lines, where it writes several."""
+        assert self._reader is not None
+        rest = self._buffer.lstrip()
+        if not rest or rest == ";":
+            return False
+        begins = self._reader.begins(rest.removeprefix(";"))
+        if begins is None:
+            return False
+        if begins:
+            self._begin_call(";" if rest.startswith(";") else "")
+            rest = rest.removeprefix(";")
+        else:
+            self._state = "text"
+        self._buffer = rest
+        return True
 
     def _until(self, marker: str) -> tuple[str, bool]:
         """Text before `marker`, taken out of the buffer with it, and whether it is there."""
@@ -199,21 +279,6 @@ class Segments:
     def _all(self) -> tuple[str, bool]:
         text, self._buffer = self._buffer, ""
         return text, False
-
-    def _call(self, body: str, *, closed: bool) -> Delta:
-        try:
-            record = json.loads(body)
-            name, arguments = record["name"], record.get("arguments", {})
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return Delta(text=CALL + body + (CALL_END if closed else ""))
-        self._called += 1
-        return Delta(
-            tool_call=ToolCall(
-                id=f"{self._calls}-{self._called}",
-                name=str(name),
-                arguments=json.dumps(arguments, ensure_ascii=False),
-            )
-        )
 
 
 def _hold_back(text: str, markers: Sequence[str]) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from workbench.records import (
     Score,
     Tool,
     ToolCall,
+    ToolChoice,
     Usage,
     conversation,
 )
@@ -62,14 +63,21 @@ class TracedBackend:
         *,
         tools: Sequence[Tool] = (),
         schema: Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> Iterator[Delta]:
         """Stream one answer; the span ends with the stream, also when it is broken off."""
         deltas = self.backend.chat(
-            messages, tools=tools, schema=schema, sampling=sampling, adapter=adapter
+            messages,
+            tools=tools,
+            schema=schema,
+            tool_choice=tool_choice,
+            sampling=sampling,
+            adapter=adapter,
         )
-        return self._traced(deltas, self._start("chat", messages), sampling, adapter)
+        about = self._about(sampling, adapter) | _offered(tools, tool_choice)
+        return self._traced(deltas, self._start("chat", messages), about)
 
     def complete(
         self,
@@ -77,18 +85,25 @@ class TracedBackend:
         *,
         tools: Sequence[Tool] = (),
         schema: Mapping[str, Any] | None = None,
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> Completion:
         """One answer."""
         with self._span("complete", messages) as span:
             completion = self.backend.complete(
-                messages, tools=tools, schema=schema, sampling=sampling, adapter=adapter
+                messages,
+                tools=tools,
+                schema=schema,
+                tool_choice=tool_choice,
+                sampling=sampling,
+                adapter=adapter,
             )
             span.finish(
                 output=_said(completion.text, completion.reasoning, completion.tool_calls),
                 usage=completion.usage,
-                metadata=self._about(sampling, adapter, completion.finish_reason),
+                metadata=self._about(sampling, adapter, completion.finish_reason)
+                | _offered(tools, tool_choice),
             )
         return replace(completion, trace_id=span.trace_id)
 
@@ -97,18 +112,28 @@ class TracedBackend:
         messages: Sequence[Message] | str,
         n: int,
         *,
+        tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = "auto",
         sampling: Sampling = Sampling(),
         adapter: str | None = None,
     ) -> list[Completion]:
         """n answers under one span, since they were computed together."""
         with self._span("sample", messages) as span:
-            completions = self.backend.sample(messages, n, sampling=sampling, adapter=adapter)
+            completions = self.backend.sample(
+                messages,
+                n,
+                tools=tools,
+                tool_choice=tool_choice,
+                sampling=sampling,
+                adapter=adapter,
+            )
             prompt = completions[0].usage
             answered = sum(c.usage.completion_tokens for c in completions)
             span.finish(
                 output=[_said(c.text, c.reasoning, c.tool_calls) for c in completions],
                 usage=Usage(prompt.prompt_tokens, answered, prompt.cached_tokens),
                 metadata=self._about(sampling, adapter)
+                | _offered(tools, tool_choice)
                 | {"n": n, "completions": [c.id for c in completions]},
             )
         return [replace(c, trace_id=span.trace_id) for c in completions]
@@ -174,7 +199,7 @@ class TracedBackend:
         return {key: value for key, value in about.items() if value is not None}
 
     def _traced(
-        self, deltas: Iterator[Delta], span: Span, sampling: Sampling, adapter: str | None
+        self, deltas: Iterator[Delta], span: Span, about: dict[str, Any]
     ) -> Iterator[Delta]:
         text, reasoning, calls = "", "", []
         finish: FinishReason = "cancelled"
@@ -194,7 +219,7 @@ class TracedBackend:
             span.finish(
                 output=_said(text, reasoning, calls),
                 usage=usage,
-                metadata=self._about(sampling, adapter, finish),
+                metadata=about | {"finish_reason": finish},
             )
 
 
@@ -203,3 +228,8 @@ def _said(text: str, reasoning: str, calls: Sequence[ToolCall]) -> Any:
     if not reasoning and not calls:
         return text
     return {"text": text, "reasoning": reasoning, "tool_calls": list(calls)}
+
+
+def _offered(tools: Sequence[Tool], choice: ToolChoice) -> dict[str, Any]:
+    """What a span says of tools: which were offered, and whether they had to be called."""
+    return {"tools": [tool.name for tool in tools], "tool_choice": choice} if tools else {}

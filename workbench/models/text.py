@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workbench.errors import ModelError
+from workbench.models import tool_prompt
 from workbench.models.find import read_json
-from workbench.records import Message, Tool, conversation
+from workbench.models.tool_forms import ToolForm, form_of
+from workbench.records import Message, Tool, ToolCall, conversation
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -103,17 +105,25 @@ class Tokenizer:
     ) -> str:
         """The conversation as the model's chat template writes it.
 
-        With `add_generation_prompt` it ends where the model's answer begins.
-        Raises ModelError when there is no template or when it refuses the messages.
+        With `add_generation_prompt` it ends where the model's answer begins. A template
+        that knows nothing of tools gets them, calls and results as plain text; see
+        tool_prompt.py. Raises ModelError when there is no template or when it refuses
+        the messages.
         """
+        turns: Sequence[Message] = conversation(messages)
+        if (tools or _of_tools(turns)) and not self.knows_tools:
+            turns, tools = tool_prompt.spelled_out(turns, tools, self.tool_form), ()
+        return self._render(turns, tools, add_generation_prompt)
+
+    def _render(self, turns: Sequence[Message], tools: Sequence[Tool], ask: bool) -> str:
         from jinja2 import TemplateError
 
         try:
             return self._template(bool(tools)).render(
-                messages=[_message(m) for m in conversation(messages)],
+                messages=[self._message(m) for m in turns],
                 tools=[_tool(t) for t in tools] or None,
                 documents=None,
-                add_generation_prompt=add_generation_prompt,
+                add_generation_prompt=ask,
                 **self._special,
             )
         except (TemplateError, TypeError, ValueError, KeyError) as error:
@@ -127,6 +137,46 @@ class Tokenizer:
     ) -> list[int]:
         """Ids of the rendered conversation, ready for the model to answer."""
         return self.encode(self.render(messages, tools))
+
+    # --- tools ------------------------------------------------------------
+
+    @cached_property
+    def tool_form(self) -> ToolForm:
+        """The form in which the model writes tool calls, as far as it can be told."""
+        template = self._templates.get("tool_use") or self._templates.get("default", "")
+        return form_of(template, self.added_tokens)
+
+    @cached_property
+    def added_tokens(self) -> dict[str, int]:
+        """Tokens added to the vocabulary, special ones among them, and their ids."""
+        decoder = self._backend.get_added_tokens_decoder()
+        return {token.content: id for id, token in decoder.items()}
+
+    @cached_property
+    def knows_tools(self) -> bool:
+        """Whether the chat template writes tools out: it is tried, with a name to look for."""
+        probe = Tool("probe_of_tools", "", {"type": "object", "properties": {}})
+        try:
+            return probe.name in self._render((Message("user", "Hi"),), (probe,), True)
+        except ModelError:
+            return False
+
+    def _message(self, message: Message) -> dict[str, Any]:
+        """A message as chat templates expect it (the layout of transformers)."""
+        plain: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.tool_calls:
+            plain["tool_calls"] = [self._call(call) for call in message.tool_calls]
+        if message.tool_call_id is not None:
+            plain["tool_call_id"] = self.tool_form.fitting_id(message.tool_call_id)
+        return plain
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        form = self.tool_form
+        arguments = call.arguments if form.text_arguments else _arguments(call.arguments)
+        function = {"name": call.name, "arguments": arguments}
+        return {"id": form.fitting_id(call.id), "type": "function", "function": function}
+
+    # --- the files --------------------------------------------------------
 
     @cached_property
     def _special(self) -> dict[str, str]:
@@ -172,21 +222,8 @@ def _as_ids(value: int | Iterable[int] | None) -> list[int]:
     return [value] if isinstance(value, int) else list(value)
 
 
-def _message(message: Message) -> dict[str, Any]:
-    """A message as chat templates expect it (the layout of transformers)."""
-    plain: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        plain["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
-            }
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        plain["tool_call_id"] = message.tool_call_id
-    return plain
+def _of_tools(messages: Sequence[Message]) -> bool:
+    return any(message.tool_calls or message.role == "tool" for message in messages)
 
 
 def _arguments(text: str) -> Any:

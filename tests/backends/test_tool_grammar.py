@@ -1,0 +1,412 @@
+"""What the grammars of tool calls let through, in every form, and that all of it is valid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import tiny_models
+from tool_layouts import FAMILIES
+
+from workbench.backends.argument_schema import DEPTH, MOST, bounded
+from workbench.backends.constraint import Grammars
+from workbench.backends.pieces import Pieces
+from workbench.backends.tool_calls import CallReader
+from workbench.errors import BackendError
+from workbench.models import Tokenizer
+from workbench.models.tool_forms import FORMS
+from workbench.models.tool_prompt import written
+from workbench.records import NamedTool, Tool, ToolCall
+
+TASKS = Path(__file__).parents[2] / "benchmarks" / "tool_calls.json"
+TOOLS = [
+    Tool(t["name"], t["description"], t["parameters"])
+    for t in json.loads(TASKS.read_text(encoding="utf-8"))
+]
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+HIRE = Tool("hire", "Hire somebody.", PERSON)
+FIRE = Tool("fire", "Send somebody away.", PERSON)
+ARGUMENTS = '{"name": "Жанна <b>", "age": 41}'
+LONGEST = 60
+NOT_IN_XML = {"make_ticket"}  # parts of `allOf`, and nothing else
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def tokenizer(request: pytest.FixtureRequest, tmp_path_factory) -> Tokenizer:
+    folder = tmp_path_factory.mktemp("family") / request.param
+    family = FAMILIES[request.param]
+    tiny_models.write_tokenizer(folder, "smollm", markers=family.markers, template=family.template)
+    return Tokenizer(folder)
+
+
+@pytest.fixture(scope="module")
+def grammars(tokenizer: Tokenizer) -> Grammars:
+    return Grammars(tokenizer)
+
+
+def allowed(constraint, tokenizer, text, *, spelled=False):
+    """How the constraint takes `text`: "no", "open" (more must follow), or "end" (it may end).
+
+    `spelled` writes every added token in letters, as a model may that has seen it as text.
+    """
+    for token in spelled_out(tokenizer, text) if spelled else tokenizer.encode(text):
+        row = constraint.mask(np.zeros(tokenizer.size, np.float32))
+        if row[token] == -np.inf:
+            return "no"
+        constraint.accept(token)
+    if constraint.finished:
+        return "end"
+    row = constraint.mask(np.zeros(tokenizer.size, np.float32))
+    return "end" if row[min(tokenizer.eos_ids)] == 0 else "open"
+
+
+def spelled_out(tokenizer, text):
+    """Ids of `text`, character by character, so that no added token is among them."""
+    return [token for character in text for token in tokenizer.encode(character)]
+
+
+def call(form, name="hire", arguments=ARGUMENTS):
+    return written(ToolCall("", name, arguments), form)
+
+
+def walk(constraint, tokenizer, tools, seed):
+    """Deltas of an answer drawn at random from what is allowed, ends being preferred."""
+    random = np.random.default_rng(seed)
+    texts = [tokenizer.decode([i]) for i in range(tokenizer.size)]
+    ends = np.array([t[:1] in tuple('"}]<\n') for t in texts], np.float32)
+    pieces = Pieces(tokenizer.decode, reader=CallReader(tokenizer.tool_form, tools), calls="id")
+    deltas = []
+    for _ in range(1500):
+        noise = random.gumbel(size=tokenizer.size).astype(np.float32)
+        token = int(constraint.mask(noise + 2 * ends).argmax())
+        if token in tokenizer.eos_ids:
+            break
+        deltas += pieces.push(token)
+        constraint.accept(token)
+        if constraint.finished:
+            break
+    else:
+        pytest.fail("the answer did not come to an end")
+    return deltas + pieces.flush()
+
+
+def test_each_family_is_told_by_its_template(tokenizer):
+    assert tokenizer.tool_form is FORMS[tokenizer.path.name]
+    assert tokenizer.knows_tools
+
+
+# --- choices --------------------------------------------------------------
+
+
+def test_a_call_is_optional_and_bound(grammars, tokenizer):
+    form = tokenizer.tool_form
+    assert allowed(grammars.tools([HIRE]), tokenizer, "Of course: 3 < 4, a } b.") == "end"
+    assert allowed(grammars.tools([HIRE]), tokenizer, "") == "end"
+    assert allowed(grammars.tools([HIRE]), tokenizer, call(form)) == "end"
+    for wrong in (call(form, "fire"), call(form, arguments='{"name": "A", "age": "x"}')):
+        assert allowed(grammars.tools([HIRE]), tokenizer, wrong) == "no"
+    begun = call(form).partition("Жанна")[0]
+    assert allowed(grammars.tools([HIRE]), tokenizer, begun) == "open"
+
+
+def test_an_opening_in_letters_binds_too(grammars, tokenizer):
+    form = tokenizer.tool_form
+    opening = form.opening or " \n{"
+    wrong = f"{opening}{call(form, 'fire').removeprefix(opening)}"
+    assert allowed(grammars.tools([HIRE]), tokenizer, wrong, spelled=True) == "no"
+    assert allowed(grammars.tools([HIRE]), tokenizer, f"{opening} hm", spelled=True) == "no"
+
+
+def test_text_may_stand_around_calls_where_they_have_an_opening(grammars, tokenizer):
+    form = tokenizer.tool_form
+    free = grammars.tools([HIRE, FIRE])
+    answer = f"Gladly.\n{call(form)}"
+    assert allowed(free, tokenizer, answer) == "end"
+    several = f"{call(form)}\n{call(form, 'fire')} Done."
+    expected = "end" if form.several else "no"
+    assert allowed(grammars.tools([HIRE, FIRE]), tokenizer, several) == expected
+
+
+def test_a_required_call_is_all_there_is(grammars, tokenizer):
+    form = tokenizer.tool_form
+
+    def required(text):
+        return allowed(grammars.tools([HIRE, FIRE], "required"), tokenizer, text)
+
+    assert required("") == "open"
+    assert required("Gladly.") == "no"
+    assert required(call(form, "fire")) == "end"
+    assert required(f"{call(form)} Done.") == "no"
+    assert required(call(form, "tire")) == "no"
+
+
+def test_a_named_tool_is_called_once(grammars, tokenizer):
+    form = tokenizer.tool_form
+
+    def named(text):
+        return allowed(grammars.tools([HIRE, FIRE], NamedTool("fire")), tokenizer, text)
+
+    assert named(call(form, "fire")) == "end"
+    assert named(call(form, "hire")) == "no"
+    assert named(f"{call(form, 'fire')}\n{call(form, 'fire')}") == "no"
+
+
+def test_no_call_can_be_marked_where_none_is_wanted(grammars, tokenizer):
+    none = grammars.tools([HIRE], "none")
+    assert allowed(none, tokenizer, "Free {text}.") == "end"
+    if tokenizer.tool_form.opening in tokenizer.added_tokens:
+        none = grammars.tools([HIRE], "none")
+        assert allowed(none, tokenizer, call(tokenizer.tool_form)) == "no"
+
+
+def test_the_marks_are_the_tokens_of_the_model(grammars, tokenizer):
+    form = tokenizer.tool_form
+    row = grammars.tools([HIRE], "required").mask(np.zeros(tokenizer.size, np.float32))
+    possible = set(np.flatnonzero(row == 0).tolist())
+    marks = {form.opening or "<|python_tag|>", "<think>"} & set(tokenizer.added_tokens)
+    ids = {tokenizer.added_tokens[mark] for mark in marks}
+    assert ids <= possible
+    if form.opening in tokenizer.added_tokens:
+        assert possible == ids
+
+
+def test_thinking_may_come_first(grammars, tokenizer):
+    form = tokenizer.tool_form
+    thought = "Who? <b> {x</think>\n\n"
+    for choice in ("auto", "required", NamedTool("hire")):
+        opened = grammars.tools([HIRE], choice, thinking=True)
+        assert allowed(opened, tokenizer, f"{thought}{call(form)}") == "end"
+        opened = grammars.tools([HIRE], choice, thinking=True)
+        assert allowed(opened, tokenizer, "Who?") == "open"
+        own = grammars.tools([HIRE], choice)
+        if "<think>" in tokenizer.added_tokens:
+            assert allowed(own, tokenizer, f"<think>{thought}{call(form)}") == "end"
+        elif choice != "auto":
+            assert allowed(own, tokenizer, "<think>") == "no"
+
+
+def test_a_thought_that_ends_in_letters_binds_what_follows(grammars, tokenizer):
+    wrong = call(tokenizer.tool_form, "fire")
+    opened = grammars.tools([HIRE], thinking=True)
+    assert allowed(opened, tokenizer, f"Hm.</think>\n\n{wrong}", spelled=True) == "no"
+    free = grammars.tools([HIRE])
+    assert allowed(free, tokenizer, f"<think>Hm.</think>{wrong}", spelled=True) == "no"
+
+
+# --- every schema, in every form ------------------------------------------
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_whatever_is_drawn_is_read_and_valid(grammars, tokenizer, tool):
+    if tokenizer.tool_form.layout == "xml" and tool.name in NOT_IN_XML:
+        with pytest.raises(BackendError, match=tool.name):
+            grammars.tools([tool])
+        return
+    validator = jsonschema.Draft202012Validator(
+        tool.parameters, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    for seed in range(2):
+        constraint = grammars.tools([tool], NamedTool(tool.name), longest=LONGEST)
+        deltas = walk(constraint, tokenizer, [tool], seed)
+        [found] = [d.tool_call for d in deltas if d.tool_call]
+        assert found.name == tool.name
+        assert "".join(d.text for d in deltas) == ""
+        validator.validate(json.loads(found.arguments))
+
+
+# --- what can't be kept is refused ----------------------------------------
+
+REFUSED = {
+    "not": {"not": {"type": "string"}},
+    "if": {"type": "string", "if": {"minLength": 1}, "then": {"maxLength": 3}},
+    "uniqueItems": {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+    "contains": {"type": "array", "contains": {"type": "integer"}},
+    "dependentRequired": {"type": "object", "dependentRequired": {"a": ["b"]}},
+    "dependentSchemas": {"type": "object", "dependentSchemas": {"a": {"required": ["b"]}}},
+    "propertyNames": {"type": "object", "propertyNames": {"maxLength": 2}},
+    "unevaluatedProperties": {"type": "object", "unevaluatedProperties": False},
+    "an unknown format": {"type": "string", "format": "banana"},
+    "lookahead": {"type": "string", "pattern": "^(?!a)"},
+    "a remote reference": {"$ref": "http://example.com/x.json"},
+    "a missing reference": {"$ref": "#/$defs/nowhere"},
+    "oneOf that overlaps": {"oneOf": [{"type": "integer"}, {"type": "number"}]},
+    "free keys, at least two": {
+        "type": "object",
+        "minProperties": 2,
+        "additionalProperties": {"type": "integer"},
+    },
+    "two properties of three": {
+        "type": "object",
+        "properties": {"a": {"type": "null"}, "b": {"type": "null"}, "c": {"type": "null"}},
+        "minProperties": 2,
+    },
+    "nothing is valid": {"enum": []},
+    "a type that is none": {"type": "person"},
+    "properties that are none": {"type": "object", "properties": ["a"]},
+    "a schema that is none": 5,
+    "properties, at most one": {
+        "type": "object",
+        "properties": {"a": {"type": "null"}, "b": {"type": "null"}},
+        "maxProperties": 1,
+        "propertyNames": {"maxLength": 1},
+    },
+    "text that is not": {"type": "string", "not": {"const": "x"}},
+    "leniency asked for": {"type": "object", "x-guidance": {"lenient": True}, "not": {}},
+}
+
+
+@pytest.fixture(scope="module")
+def chatml(tmp_path_factory) -> Tokenizer:
+    folder = tmp_path_factory.mktemp("family") / "hermes"
+    tiny_models.write_tokenizer(folder, "smollm")
+    return Tokenizer(folder)
+
+
+@pytest.fixture(scope="module")
+def plain(chatml: Tokenizer) -> Grammars:
+    return Grammars(chatml)
+
+
+@pytest.mark.parametrize("keyword", REFUSED)
+def test_what_the_grammar_can_not_keep_is_refused(grammars, keyword):
+    parameters = {
+        "type": "object",
+        "properties": {"x": REFUSED[keyword]},
+        "required": ["x"],
+        "$defs": {},
+    }
+    with pytest.raises(BackendError):
+        grammars.tools([Tool("t", "", parameters)])
+    if isinstance(REFUSED[keyword], dict):
+        with pytest.raises(BackendError):
+            grammars.tools([Tool("t", "", {"type": "object", **REFUSED[keyword]})])
+
+
+@pytest.mark.parametrize("parameters", [{"type": [{}]}, {"required": 5}, {"properties": None}, []])
+def test_parameters_that_are_no_schema_are_refused(plain, parameters):
+    with pytest.raises(BackendError):
+        plain.tools([Tool("t", "", parameters)])
+
+
+def test_names_that_a_form_can_not_write_are_refused(grammars, tokenizer):
+    tool = Tool('two words>"{', "", {"type": "object"})
+    if tokenizer.tool_form.layout in ("named", "xml"):
+        with pytest.raises(BackendError, match="two words"):
+            grammars.tools([tool])
+    else:
+        deltas = walk(grammars.tools([tool], "required"), tokenizer, [tool], 0)
+        assert {d.tool_call.name for d in deltas if d.tool_call} == {tool.name}
+
+
+# --- bounds ---------------------------------------------------------------
+
+
+def test_what_has_no_bound_gets_one():
+    schema = bounded(
+        {
+            "properties": {
+                "text": {"type": "string"},
+                "long": {"type": "string", "minLength": 500},
+                "own": {"type": "string", "maxLength": 9000},
+                "list": {"type": "array", "items": {"type": "number"}},
+                "map": {"type": "object"},
+                "count": {"type": "integer", "minimum": 5},
+                "tiny": {"type": "number", "minimum": 1e-9, "maximum": 2e-9},
+            }
+        },
+        100,
+    )
+    fields = schema["properties"]
+    assert fields["text"]["maxLength"] == 100
+    assert fields["long"]["maxLength"] == 500
+    assert fields["own"]["maxLength"] == 9000
+    assert fields["list"]["maxItems"] == fields["map"]["maxProperties"] == MOST
+    assert fields["list"]["items"]["multipleOf"] == 1e-6
+    assert (fields["count"]["minimum"], len(str(fields["count"]["maximum"]))) == (5, 15)
+    assert "multipleOf" not in fields["tiny"]
+    assert schema["additionalProperties"] is False
+
+
+def test_the_bounds_take_nothing_from_the_schema_that_was_given():
+    given = {"properties": {"a": {"type": "string"}, "b": {"enum": ["x" * 500]}}}
+    before = json.dumps(given)
+    assert bounded(given, 10)["properties"]["b"] == given["properties"]["b"]
+    assert json.dumps(given) == before
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (
+            {
+                "allOf": [{"$ref": "#/$defs/base"}, {"properties": {"b": {"type": "integer"}}}],
+                "required": ["a", "b"],
+                "$defs": {"base": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+            },
+            '{"a": 1, "b": 2}',
+        ),
+        (
+            {
+                "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+                "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+            },
+            '{"b": 2}',
+        ),
+        ({"properties": {}, "required": ["zz"]}, '{"zz": null}'),
+        ({"properties": {"a": True}}, '{"a": "anything"}'),
+        ({"properties": {"a": {"description": "any"}}}, '{"a": 7}'),
+        ({"properties": {"n": {"type": "array", "uniqueItems": False}}}, '{"n": [1, 1]}'),
+    ],
+)
+def test_bounds_leave_joined_schemas_satisfiable(plain, chatml, schema, value):
+    tool = Tool("t", "", schema)
+    text = call(FORMS["hermes"], "t", value)
+    assert allowed(plain.tools([tool], "required"), chatml, text) == "end"
+    jsonschema.validate(json.loads(value), schema)
+
+
+RECURSIVE = {
+    "by its name": {
+        "properties": {"n": {"$ref": "#/$defs/node"}},
+        "$defs": {"node": {"type": "object", "properties": {"n": {"$ref": "#/$defs/node"}}}},
+    },
+    "as a whole": {"type": "object", "properties": {"n": {"$ref": "#"}}},
+    "by way of another": {
+        "properties": {"n": {"$ref": "#/definitions/a"}},
+        "definitions": {
+            "a": {"anyOf": [{"$ref": "#/definitions/b"}, {"type": "null"}]},
+            "b": {"type": "object", "properties": {"n": {"$ref": "#/definitions/a"}}},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("kind", RECURSIVE)
+def test_a_definition_within_itself_ends(plain, chatml, kind):
+    def nested(depth):
+        return '{"n": ' * depth + "{}" + "}" * depth
+
+    tool = Tool("t", "", RECURSIVE[kind])
+    tokenizer = chatml
+
+    def taken(depth):
+        text = call(FORMS["hermes"], "t", nested(depth))
+        return allowed(plain.tools([tool], "required"), tokenizer, text)
+
+    assert [taken(depth) for depth in (0, 1, 2)] == ["end"] * 3
+    assert taken(DEPTH + 2) == "no"
+    for seed in range(8):
+        constraint = plain.tools([tool], "required", longest=LONGEST)
+        for found in [d.tool_call for d in walk(constraint, tokenizer, [tool], seed)]:
+            assert (
+                found is None
+                or jsonschema.validate(json.loads(found.arguments), RECURSIVE[kind]) is None
+            )

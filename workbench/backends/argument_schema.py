@@ -1,0 +1,240 @@
+"""A tool's JSON Schema as the grammar takes it: narrower than what is valid, never wider.
+
+A small model that may go on for ever does. Whatever a schema leaves without a bound gets one
+here, so that arguments end: strings (`longest` characters), arrays and free keys (`MOST`),
+digits (`DIGITS` before the point, 6 after it), references in a circle (`DEPTH`). Keys that a
+schema does not name are left out where it names some, and a few formats are narrowed to
+what every validator takes. Bounds of the schema's own stay as they are. All of this ends;
+that it ends within `max_tokens` nobody can promise.
+
+It knows nothing about grammars. The model is told the schema as it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workbench.errors import BackendError
+from workbench.records import content_id
+
+MOST = 16
+"""Items of an array, and keys of a map, to which the schema sets no bound."""
+
+DEPTH = 4
+"""References in a circle that may be followed, one within the other."""
+
+DIGITS = 15
+"""Digits before the point: what a float64 holds exactly."""
+
+_LARGEST = 10**DIGITS - 1
+_SMALL = 1e-3  # bounds nearer to zero than this leave the decimals alone
+
+_DAYS = (
+    r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])",
+    r"(?:0[13-9]|1[0-2])-(?:29|30)",
+    r"(?:0[13578]|1[02])-31",
+)
+_DATE = rf"[12][0-9]{{3}}-(?:{'|'.join(_DAYS)})"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_TIME = rf"{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-]{_CLOCK})"
+_NUMBER = r"[0-9]{1,4}"
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?"
+_HOST = rf"(?:{_LABEL}\.){{1,3}}[a-z]{{2,8}}"
+_FORMATS = {
+    "date": _DATE,
+    "time": _TIME,
+    "date-time": f"{_DATE}T{_TIME}",
+    "duration": rf"P(?:{_NUMBER}[DW]|(?:{_NUMBER}D)?T(?:{_NUMBER}H)?(?:{_NUMBER}M)?{_NUMBER}S)",
+    "email": rf"[A-Za-z0-9]{{1,24}}(?:[._+-][A-Za-z0-9]{{1,16}}){{0,3}}@{_HOST}",
+    "hostname": _HOST,
+    "uuid": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "ipv4": rf"(?:{_BYTE}\.){{3}}{_BYTE}",
+    "uri": rf"https?://{_HOST}(?::[0-9]{{2,4}})?(?:/[A-Za-z0-9._~-]{{1,32}}){{0,6}}/?",
+}
+"""Formats as patterns: those without a bound, those of which llguidance takes more than
+validators do (leap seconds, the year 0), and those that XML forms need. Years are 1000 to 2999,
+and addresses are on the web."""
+
+_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+_MAPS = ("properties", "patternProperties", "$defs", "definitions")
+_APPLICATORS = frozenset({"anyOf", "oneOf", "allOf", "$ref", "patternProperties"})
+_WORDS = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
+ANNOTATIONS = frozenset(_WORDS | {"$schema", "$id", "$comment"})
+"""Keywords that say nothing about what is valid."""
+
+
+def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    """`schema` with an end to everything; strings get `longest` characters.
+
+    Raises BackendError for what is no schema, and for the one keyword that llguidance takes
+    without keeping it: `minProperties` of keys that it may repeat.
+    """
+    try:
+        narrowed: dict[str, Any] = _narrow({"type": "object", **schema}, longest, joined=False)
+        if '"allOf"' in json.dumps(schema):  # definitions may be parts of a larger object
+            for key in {"$defs", "definitions"} & set(schema):
+                parts = schema[key].items()
+                narrowed[key] = {k: _narrow(v, longest, joined=True) for k, v in parts}
+        return _unrolled(narrowed)
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise BackendError(
+            f"A tool's parameters are no JSON Schema ({type(error).__name__}: {error})",
+            "Give every tool an object of JSON Schema (Draft 2020-12)",
+        ) from error
+
+
+def _narrow(schema: Any, longest: int, *, joined: bool) -> Any:
+    """`joined`: another schema speaks of the same value, which this one must not shut out."""
+    if schema is True or (isinstance(schema, Mapping) and not set(schema) - ANNOTATIONS):
+        return _free(longest)
+    if schema is False:
+        return False
+    new = dict(schema)
+    together = joined or bool(set(new) & _APPLICATORS)
+    for key in _MAPS:
+        if key in new:
+            inner = joined and key == "properties"
+            new[key] = {k: _narrow(v, longest, joined=inner) for k, v in new[key].items()}
+    for key in _LISTS:
+        if key in new:
+            alone = key in ("anyOf", "oneOf") and not joined and not _says_more(new, key)
+            shared = key != "prefixItems" and not alone
+            new[key] = [_narrow(v, longest, joined=shared) for v in new[key]]
+    for key in ("items", "additionalProperties"):
+        if key in new and not isinstance(new[key], bool):
+            new[key] = _narrow(new[key], longest, joined=joined)
+    if new.get("uniqueItems") is False:
+        del new["uniqueItems"]  # says nothing, but llguidance refuses the keyword
+    if "enum" in new or "const" in new:
+        return new
+    kinds = new.get("type", ())
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if "string" in kinds:
+        _bound_string(new, longest)
+    if kinds & {"number", "integer"}:
+        _bound_number(new, fraction="number" in kinds)
+    if "array" in kinds:
+        new.setdefault("maxItems", max(MOST, new.get("minItems", 0)))
+        if not together:
+            new.setdefault("items", False if "prefixItems" in new else _free(longest))
+    if "object" in kinds or "properties" in new:
+        _bound_object(new, longest, joined=together)
+    return new
+
+
+def _says_more(schema: Mapping[str, Any], key: str) -> bool:
+    return bool(set(schema) - ANNOTATIONS - {key, "$defs", "definitions"})
+
+
+def _bound_string(new: dict[str, Any], longest: int) -> None:
+    pattern = _FORMATS.get(new.get("format", ""))
+    if pattern and "pattern" not in new:
+        del new["format"]
+        new["pattern"] = f"^(?:{pattern})$"
+    elif "format" not in new:
+        new.setdefault("maxLength", max(longest, new.get("minLength", 0)))
+
+
+def _bound_number(new: dict[str, Any], *, fraction: bool) -> None:
+    low = new.get("minimum", new.get("exclusiveMinimum"))
+    high = new.get("maximum", new.get("exclusiveMaximum"))
+    if low is None:
+        new["minimum"] = -_LARGEST if high is None or high > -_LARGEST else high * 10
+    if high is None:
+        new["maximum"] = _LARGEST if low is None or low < _LARGEST else low * 10
+    if fraction and not any(bound and abs(bound) < _SMALL for bound in (low, high)):
+        new.setdefault("multipleOf", 1e-6)
+
+
+def _bound_object(new: dict[str, Any], longest: int, *, joined: bool) -> None:
+    named = set(new.get("properties", ()))
+    required = set(new.get("required", ()))
+    if new.get("minProperties", 0) > max(1, len(required)):
+        raise BackendError(
+            "The schema can't be enforced (minProperties of keys that may repeat)",
+            "Name the keys in `properties` and list them in `required`",
+        )
+    if "additionalProperties" in new or "patternProperties" in new:
+        if new.get("additionalProperties") is True:
+            new["additionalProperties"] = _free(longest)
+        if not named and new.get("additionalProperties") is not False:
+            new.setdefault("maxProperties", MOST)
+    elif not joined:
+        if named and required <= named:
+            new["additionalProperties"] = False
+        else:
+            new["additionalProperties"] = _free(longest)
+            if not named and not required:
+                new.setdefault("maxProperties", MOST)
+
+
+def _free(longest: int) -> dict[str, Any]:
+    """Any value that ends: no list and no object, which could hold others without end."""
+    value: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+    _bound_string(value, longest)
+    _bound_number(value, fraction=True)
+    return value
+
+
+# --- recursion ------------------------------------------------------------
+
+_ROOT = "#"
+
+
+def _unrolled(schema: dict[str, Any]) -> dict[str, Any]:
+    """`schema` with each definition that contains itself as `DEPTH` definitions, one within
+    the other, of which the last contains nothing of the kind."""
+    definitions = {
+        f"#/{kind}/{name}": definition
+        for kind in ("$defs", "definitions")
+        for name, definition in schema.get(kind, {}).items()
+    }
+    definitions[_ROOT] = {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
+    inside = {name: set(_references(part)) & set(definitions) for name, part in definitions.items()}
+    known: dict[str, set[str]] = {}
+    while inside != known:  # what is contained in what is contained, and so on
+        known = inside
+        inside = {n: found.union(*(known[m] for m in found)) for n, found in known.items()}
+    recursive = {name for name in definitions if name in inside[name]}
+    if not recursive:
+        return schema
+    levels: dict[str, Any] = {}
+    for name, definition in definitions.items():
+        same = {other for other in inside[name] & recursive if name in inside[other]}
+        for level in range(DEPTH if name in recursive else 1):
+            deeper = {n: level + 1 if n in same else 0 for n in definitions}
+            levels[_level(name, level)] = _leveled(definition, deeper)
+    outermost: dict[str, Any] = levels[_level(_ROOT, 0)]
+    return {**outermost, "$defs": levels}
+
+
+def _level(name: str, level: int) -> str:
+    return re.sub(r"\W", "_", f"{name}_{level}") + f"_{content_id(name, length=8)}"
+
+
+def _leveled(schema: Any, levels: Mapping[str, int]) -> Any:
+    """`schema` whose references lead to definitions of their level, and beyond the last nowhere."""
+    if isinstance(schema, list):
+        return [_leveled(part, levels) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    new = {key: _leveled(part, levels) for key, part in schema.items()}
+    target = schema.get("$ref")
+    if isinstance(target, str) and target in levels:
+        if levels[target] == DEPTH:
+            return False
+        new["$ref"] = f"#/$defs/{_level(target, levels[target])}"
+    return new
+
+
+def _references(schema: Any) -> Iterator[str]:
+    parts = schema.values() if isinstance(schema, dict) else schema
+    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+        yield schema["$ref"]
+    if isinstance(schema, (dict, list)):
+        for part in parts:
+            yield from _references(part)
