@@ -1,4 +1,4 @@
-"""The widget on a page without Jupyter: a real RankingWidget behind anywidget's contract alone.
+"""A widget on a page without Jupyter: a real one behind anywidget's contract alone.
 
 What VS Code, Colab or marimo give a widget is `model` (get, on, off, send) and an
 element. This page gives exactly that, so whatever works here needs nothing of Lab.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.feedback import RankingWidget
+from anywidget import AnyWidget
 
 HOST = """async ([esm, css, view]) => {
     document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
@@ -30,21 +30,24 @@ HOST = """async ([esm, css, view]) => {
 
 
 class BarePage:
-    """A browser's page that shows `ranking`; `theme` is CSS of the page, `body` its classes."""
+    """A browser's page that shows `shown`; `theme` is CSS of the page, `body` its classes."""
 
-    def __init__(self, page: Any, ranking: RankingWidget, theme: str = "", body: str = "") -> None:
+    def __init__(
+        self, page: Any, shown: AnyWidget, theme: str = "", body: str = "", root: str = ".wb"
+    ) -> None:
         self.page = page
-        self._ranking = ranking
+        self._shown = shown
+        self._root = root
         page.goto("about:blank")
         page.set_content(f"<!doctype html><style>{theme}</style><body class='{body}'>")
         page.expose_function("toKernel", self._receive)
 
-        page.evaluate(HOST, [str(RankingWidget._esm), str(RankingWidget._css), ranking.view])
+        page.evaluate(HOST, [str(shown._esm), str(shown._css), shown.view])
         self.widget.focus()
 
     @property
     def widget(self) -> Any:
-        return self.page.locator(".wb")
+        return self.page.locator(self._root)
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -54,5 +57,5 @@ class BarePage:
         self.widget.get_by_text(text).first.wait_for()
 
     def _receive(self, message: Any) -> Any:
-        self._ranking._handle_custom_msg(message, [])
-        return self._ranking.view
+        self._shown._handle_custom_msg(message, [])
+        return self._shown.view

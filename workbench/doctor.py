@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 
+from workbench import sandbox
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
 
@@ -55,8 +56,15 @@ def examine(settings: Settings) -> list[Check]:
         Check(
             "langfuse", "keys are set" if settings.langfuse_public_key else "no keys: journal only"
         ),
+        _sandbox(),
         *(_check(name, lambda name=name: metadata.version(name)) for name in LIBRARIES),  # type: ignore[misc]
     ]
+
+
+def _sandbox() -> Check:
+    """Whether tools may run programs."""
+    missing = sandbox.why_unavailable()
+    return Check("sandbox", str(missing or "bubblewrap works"), ok=missing is None)
 
 
 def versions() -> dict[str, str]:

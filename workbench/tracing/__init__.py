@@ -14,6 +14,16 @@ from __future__ import annotations
 
 from workbench.tracing.questions import SpanSummary, query, summary
 from workbench.tracing.spans import Kind, SpanRecord, read
-from workbench.tracing.tracer import Span, Tracer
+from workbench.tracing.tracer import Place, Span, Tracer
 
-__all__ = ["Kind", "Span", "SpanRecord", "SpanSummary", "Tracer", "query", "read", "summary"]
+__all__ = [
+    "Kind",
+    "Place",
+    "Span",
+    "SpanRecord",
+    "SpanSummary",
+    "Tracer",
+    "query",
+    "read",
+    "summary",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -22,6 +22,14 @@ from workbench.tracing.spans import Kind, SpanRecord
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span as OpenTelemetrySpan
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a span is: its trace and its own id, as in `SpanRecord`."""
+
+    trace_id: str
+    id: str
 
 
 class Tracer:
@@ -57,18 +65,25 @@ class Tracer:
 
     @contextmanager
     def span(
-        self, kind: Kind, name: str, *, input: Any = None, model: str | None = None
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        input: Any = None,
+        model: str | None = None,
+        under: Place | None = None,
     ) -> Iterator[Span]:
         """A span around the body; spans started inside are its children.
 
         It ends with `finish` or `fail`, at the latest with the body. An exception
         marks it as failed and goes on. Not for the body of a generator, whose
-        caller would find itself inside the span: use `start` there.
+        caller would find itself inside the span: use `start` there. `under` is the
+        place of a span of another time or process, whose trace goes on here.
         Raises InputError where the journal can't be written.
         """
         from opentelemetry import context, trace
 
-        span = self.start(kind, name, input=input, model=model)
+        span = self.start(kind, name, input=input, model=model, under=under)
         token = context.attach(trace.set_span_in_context(span.opentelemetry, self._context()))
         try:
             yield span
@@ -79,13 +94,21 @@ class Tracer:
             context.detach(token)
         span.finish()
 
-    def start(self, kind: Kind, name: str, *, input: Any = None, model: str | None = None) -> Span:
+    def start(
+        self,
+        kind: Kind,
+        name: str,
+        *,
+        input: Any = None,
+        model: str | None = None,
+        under: Place | None = None,
+    ) -> Span:
         """A span that its holder ends with `finish` or `fail`; no span becomes its child."""
         if kind not in get_args(Kind):
             raise InputError(
                 f"There is no kind of span {kind!r}", f"Use one of {', '.join(get_args(Kind))}"
             )
-        started = self._tracer.start_span(name, self._context())
+        started = self._tracer.start_span(name, self._context(under))
         return Span(started, kind, input, model, self._secrets)
 
     def flush(self) -> None:
@@ -95,13 +118,20 @@ class Tracer:
         """
         self._provider.force_flush()
 
-    def _context(self) -> Any:
+    def _context(self, under: Place | None = None) -> Any:
         """The current context, with this tracer's journal as the destination of spans."""
-        from opentelemetry import context
+        from opentelemetry import context, trace
 
         from workbench.tracing import sinks
 
-        return context.set_value(sinks.DESTINATION, self._destination)
+        current = context.get_current()
+        if under is not None:
+            flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+            there = trace.SpanContext(
+                int(under.trace_id, 16), int(under.id, 16), is_remote=True, trace_flags=flags
+            )
+            current = trace.set_span_in_context(trace.NonRecordingSpan(there), current)
+        return context.set_value(sinks.DESTINATION, self._destination, current)
 
 
 class Span:
@@ -152,7 +182,9 @@ class Span:
             self._set(spans.METADATA, dict(metadata))
         self._end()
 
-    def fail(self, error: BaseException | str) -> None:
+    def fail(
+        self, error: BaseException | str, *, metadata: Mapping[str, Any] | None = None
+    ) -> None:
         """End the span as failed; on return it is on disk."""
         if not self._open:
             return
@@ -163,6 +195,8 @@ class Span:
         text: str = spans.json_value(error, self._secrets)
         self.opentelemetry.set_attributes({spans.LEVEL: "ERROR", spans.STATUS: text})
         self.opentelemetry.set_status(Status(StatusCode.ERROR, text))
+        if metadata:
+            self._set(spans.METADATA, dict(metadata))
         self._end()
 
     def _set(self, attribute: str, value: Any) -> None:

@@ -1,0 +1,103 @@
+"""How well tasks are routed in English and in Russian, and what it costs.
+
+    .venv/bin/python benchmarks/routing.py
+
+Each part of the labelled tasks, by the rules alone and beside the embedded MiniLM.
+Intervals (95 %) are percentiles over 2,000 draws of translation groups with
+replacement, so that a task and its translation stay together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from routing_tasks import Score, Task, score, tasks
+
+from workbench.consilium.routing import Examples, Route, route
+from workbench.knowledge import Embedder
+
+Results = list[tuple[Task, Route]]
+FIGURES: dict[str, Callable[[Score], float]] = {
+    "exact sets": lambda s: s.exact,
+    "micro-F1": lambda s: s.f1,
+    "roles F1": lambda s: s.roles_f1,
+    "tools F1": lambda s: s.tools_f1,
+    "under-routed": lambda s: s.missing,
+    "needed, missing": lambda s: s.missing_choices,
+    "debate right": lambda s: s.debate,
+}
+PARTS = {
+    "development": ("development",),
+    "held-out": ("held-out",),
+    "unseen": ("unseen",),
+    "held-out and unseen": ("held-out", "unseen"),
+}
+
+
+def by_language(results: Results) -> tuple[Score, Score]:
+    """Scores of the English and of the Russian tasks."""
+    english = score(r for r in results if r[0].language == "en")
+    return english, score(r for r in results if r[0].language == "ru")
+
+
+def drawn(results: Results, draws: int) -> list[tuple[Score, Score]]:
+    """Scores by language of groups drawn with replacement."""
+    groups = defaultdict(list)
+    for result in results:
+        groups[result[0].group].append(result)
+    pool, draw = list(groups.values()), random.Random(0)
+    return [
+        by_language([r for group in draw.choices(pool, k=len(pool)) for r in group])
+        for _ in range(draws)
+    ]
+
+
+def interval(values: Sequence[float]) -> str:
+    values = sorted(values)
+    low, high = values[int(0.025 * len(values))], values[int(0.975 * len(values))]
+    return f"{100 * low:.0f} to {100 * high:.0f}"
+
+
+def report(name: str, results: Results, draws: int) -> None:
+    """One Markdown table: each figure of both languages and English less Russian, in percent."""
+    (english, russian), samples = by_language(results), drawn(results, draws)
+    print(f"\n{name}: {english.n} English tasks, {russian.n} Russian\n")
+    print("| | English | Russian | English - Russian |\n|---|---|---|---|")
+    for figure, of in FIGURES.items():
+        cells = [
+            f"{100 * of(measured):.1f} ({interval([of(sample[k]) for sample in samples])})"
+            for k, measured in enumerate((english, russian))
+        ]
+        gap = 100 * (of(english) - of(russian))
+        apart = interval([of(one) - of(other) for one, other in samples])
+        print(f"| {figure} | {cells[0]} | {cells[1]} | {gap:+.1f} ({apart}) |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=2000)
+    draws = parser.parse_args().draws
+    chosen = tasks()
+    route("")  # compiles the rules
+    for way, examples in (("rules", None), ("rules and MiniLM", Examples(Embedder()))):
+        results, seconds = [], []
+        for task in chosen:
+            begun = time.perf_counter()
+            results.append((task, route(task.text, examples)))
+            seconds.append(time.perf_counter() - begun)
+        print(f"\n{way}: median {1000 * statistics.median(seconds):.1f} ms a task")
+        for part, names in PARTS.items():
+            report(f"{way}, {part}", [r for r in results if r[0].part in names], draws)
+
+
+if __name__ == "__main__":
+    main()

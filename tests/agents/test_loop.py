@@ -1,0 +1,314 @@
+"""The loop: what the model says is done, once, as approved, and survives a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from agent_parts import READ, SHELL, Few, Scripted, calling
+from workbench.tools import Context
+
+from workbench import tracing
+from workbench.agents.agent import Agent
+from workbench.agents.calls import INTERRUPTED, Calls
+from workbench.agents.state import Budget
+from workbench.approval import Decision, Grants, Policy, Rule
+from workbench.errors import ApprovalError, InputError, ServerError, ToolError
+from workbench.settings import Settings
+
+FREE = Policy((Rule("approve"),))
+
+
+@pytest.fixture
+def bench(tmp_path: Path):
+    """`bench(script)`: an agent whose model follows a script; its parts lie in tmp_path."""
+    settings = Settings(root=tmp_path, home=tmp_path / "home")
+    opened: list[Agent] = []
+
+    def make(script: list, policy: Policy = FREE, definitions=(READ, SHELL), **options) -> Agent:
+        tracer = tracing.Tracer(tmp_path / "spans.jsonl", settings)
+        context = Context(settings, tmp_path)
+        grants = Grants(tmp_path / "grants.sqlite")
+        calls = Calls(Few(*definitions), grants, policy, context, tracer)  # type: ignore[arg-type]
+        names = [definition.name for definition in definitions]
+        agent = Agent(
+            Scripted(script=script),
+            calls,
+            tmp_path / "runs.sqlite",
+            tracer,
+            **{"tools": names, **options},
+        )
+        opened.append(agent)
+        return agent
+
+    yield make
+    for agent in opened:
+        agent.close()
+
+
+def spans(tmp_path: Path) -> list[tracing.SpanRecord]:
+    return tracing.read(tmp_path / "spans.jsonl")
+
+
+def test_a_model_that_answers_is_done(bench):
+    run = bench(["Blue."]).run("What colour?")
+    assert (run.answer, run.finish, run.steps, run.calls) == ("Blue.", "answered", 1, ())
+    assert (run.usage.prompt_tokens, run.usage.completion_tokens) == (10, 5)
+
+
+def test_calls_are_made_in_order_and_told(bench):
+    agent = bench([calling(("look", {"key": "a"}), ("shell", {"command": "ls"})), "Done."])
+    run = agent.run("Look, then list.")
+    assert [(c.tool, c.state) for c in run.calls] == [("look", "succeeded"), ("shell", "succeeded")]
+    told = [m.content for m in agent._model.asked[-1] if m.type == "tool"]
+    assert [json.loads(text) for text in told] == [{"found": "a"}, {"ran": "ls"}]
+    assert run.answer == "Done."
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (("fly", {}), "There is no tool 'fly'"),
+        (("look", {}), "don't fit"),
+        (("look", {"key": 7}), "don't fit"),
+        (("look", {"key": "a", "more": 1}), "don't fit"),
+    ],
+)
+def test_a_call_that_can_not_be_made_is_told_and_nothing_runs(bench, call, told):
+    agent = bench([calling(call), "Sorry."])
+    run = agent.run("Try.")
+    assert [c.state for c in run.calls] == ["refused"]
+    assert told in agent._model.asked[-1][-1].content
+    assert run.answer == "Sorry."
+
+
+def test_a_tool_that_fails_is_told(bench):
+    def fail(arguments, context):
+        raise InputError("The disk is full", "Make room")
+
+    agent = bench([calling(("look", {"key": "a"})), "Ok."], definitions=(replace(READ, run=fail),))
+    assert agent.run("Look.").calls[0].state == "failed"
+    assert "The disk is full" in agent._model.asked[-1][-1].content
+
+
+def test_a_call_that_needs_a_decision_pauses_the_run(bench, tmp_path):
+    agent = bench([calling(("shell", {"command": "ls"})), "Done."], Policy())
+    run = agent.run("List.")
+    assert (run.finish, run.calls, run.answer) == ("waiting", (), "")
+    assert run.request is not None
+    assert run.request.arguments == '{"command": "ls"}'
+    run = agent.decide(run, Decision(run.request.digest, "approve", "person:anna"))
+    assert (run.finish, run.calls[0].state, run.answer) == ("answered", "succeeded", "Done.")
+    [tool] = [span for span in spans(tmp_path) if span.kind == "tool"]
+    assert tool.metadata["approval"]["by"] == "person:anna"
+    assert len({span.trace_id for span in spans(tmp_path)}) == 1
+
+
+def test_a_paused_run_goes_on_in_another_process_and_on_another_day(bench):
+    run = bench([calling(("shell", {"command": "ls"}))], Policy()).run("List.", id="r1")
+    later = bench(["Done."], Policy())
+    assert later.go_on("r1").request == run.request
+    done = later.decide(run, Decision(run.request.digest, "approve", "person:anna"))
+    assert done.answer == "Done."
+    assert later.go_on("r1").answer == "Done."
+
+
+@pytest.mark.parametrize(
+    ("answer", "finish", "said"),
+    [("reject", "answered", "Then not."), ("terminate", "terminated", "")],
+)
+def test_a_refused_call_does_not_run(bench, tmp_path, answer, finish, said):
+    agent = bench([calling(("shell", {"command": "ls"})), "Then not."], Policy())
+    run = agent.run("List.")
+    run = agent.decide(run, Decision(run.request.digest, answer, "person:anna", "too risky"))
+    assert (run.finish, run.answer, run.calls[0].state) == (finish, said, "refused")
+    [tool] = [span for span in spans(tmp_path) if span.kind == "tool"]
+    assert tool.error is not None
+    assert "too risky" in tool.error
+    assert tool.metadata["approval"]["answer"] == answer
+
+
+def test_changed_arguments_are_those_that_run(bench):
+    agent = bench([calling(("shell", {"command": "rm -r ."})), "Done."], Policy())
+    run = agent.run("List.")
+    digest = run.request.digest
+    with pytest.raises(ToolError, match="don't fit"):
+        agent.decide(run, Decision(digest, "modify", "person:anna", arguments='{"command": 1}'))
+    agent.decide(run, Decision(digest, "modify", "person:anna", arguments='{"command": "ls"}'))
+    assert json.loads(agent._model.asked[-1][-1].content) == {"ran": "ls"}
+
+
+def test_an_escalated_call_waits_for_the_next_one(bench):
+    agent = bench([calling(("shell", {"command": "ls"})), "Done."], Policy())
+    run = agent.run("List.")
+    run = agent.decide(run, Decision(run.request.digest, "escalate", "person:anna"))
+    assert (run.finish, run.request.level) == ("waiting", 1)
+    run = agent.decide(run, Decision(run.request.digest, "escalate", "person:ben"))
+    assert run.request.level == 2
+    run = agent.decide(run, Decision(run.request.digest, "approve", "person:carl"))
+    assert run.answer == "Done."
+    assert len(run.calls) == 1
+
+
+def test_a_decision_counts_once(bench):
+    agent = bench([calling(("shell", {"command": "ls"})), "Done."], Policy())
+    run = agent.run("List.")
+    agent.decide(run, Decision(run.request.digest, "approve", "person:anna"))
+    with pytest.raises(ApprovalError, match="before"):
+        agent.decide(run, Decision(run.request.digest, "approve", "person:anna"))
+
+
+class Silent:
+    def ask(self, request):
+        return None
+
+
+def test_without_an_answer_a_call_is_refused(bench):
+    agent = bench([calling(("shell", {"command": "ls"})), "Then not."], Policy())
+    run = agent.run("List.", asker=Silent())
+    assert (run.calls[0].state, run.answer) == ("refused", "Then not.")
+    assert "Nobody was there to approve it" in agent._model.asked[-1][-1].content
+
+
+def test_what_the_policy_changes_is_what_runs(bench):
+    policy = Policy((Rule("modify", tool="shell", set={"command": "ls"}),))
+    agent = bench([calling(("shell", {"command": "rm -r ."})), "Done."], policy)
+    agent.run("Remove.")
+    assert json.loads(agent._model.asked[-1][-1].content) == {"ran": "ls"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "finish"), [(Budget(steps=3), "steps"), (Budget(tokens=40), "tokens")]
+)
+def test_a_budget_ends_a_run_with_an_answer(bench, budget, finish):
+    script = [calling(("look", {"key": str(i)})) for i in range(3)]
+    agent = bench([*script, "What I have."], budget=budget)
+    run = agent.run("Look for ever.")
+    assert (run.finish, run.answer, len(run.calls)) == (finish, "What I have.", 3)
+    assert "tools" not in agent._model.options[-1]
+
+
+def test_a_plan_names_the_calls_and_they_are_made(bench):
+    plan = json.dumps({"steps": [{"tool": "look", "why": "a"}, {"tool": "shell", "why": "b"}]})
+    script = [plan, calling(("look", {"key": "a"})), calling(("shell", {"command": "ls"})), "Done."]
+    agent = bench(script, plans=True, least_calls=1)
+    run = agent.run("Look, then list.")
+    assert [c.tool for c in run.calls] == ["look", "shell"]
+    assert run.answer == "Done."
+    assert [o.get("tool_choice") for o in agent._model.options] == [None, "look", "shell", None]
+    bound = agent._model.options[0]["schema"]["properties"]["steps"]
+    assert bound["minItems"] == 1
+    assert bound["items"]["properties"]["tool"]["enum"] == ["look", "shell"]
+
+
+def test_an_answer_is_bound_to_a_schema_made_from_the_results(bench):
+    def answer(results):
+        found = [json.loads(result)["found"] for result in results]
+        return {"type": "object", "properties": {"key": {"enum": found}}, "required": ["key"]}
+
+    agent = bench([calling(("look", {"key": "a"})), "So.", '{"key": "a"}'], answer=answer)
+    run = agent.run("Which key?")
+    assert run.data == {"key": "a"}
+    assert agent._model.options[-1]["schema"]["properties"] == {"key": {"enum": ["a"]}}
+
+
+def test_a_server_in_trouble_is_asked_again(bench):
+    agent = bench([ServerError("It is down", "Wait"), "Blue."])
+    assert agent.run("What colour?").answer == "Blue."
+
+
+def test_a_run_of_a_name_that_is_taken_is_refused(bench):
+    agent = bench(["Blue.", "Red."])
+    agent.run("What colour?", id="r1")
+    with pytest.raises(InputError, match="a run r1 already"):
+        agent.run("What colour?", id="r1")
+    with pytest.raises(InputError, match="no run r2"):
+        agent.go_on("r2")
+
+
+def test_every_step_is_a_span_of_one_tree(bench, tmp_path):
+    bench([calling(("look", {"key": "a"})), "Done."]).run("Look.")
+    tree = {span.name: span for span in spans(tmp_path)}
+    assert {"agent", "model", "look"} <= set(tree)
+    assert tree["look"].parent_id == tree["agent"].id
+    assert tree["agent"].output == "Done."
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from agent_parts import READ, Few, Scripted, calling
+from dataclasses import replace
+from workbench import tracing
+from workbench.agents.agent import Agent
+from workbench.agents.calls import Calls
+from workbench.approval import Grants, Policy, Rule
+from workbench.settings import Settings
+from workbench.tools import Context
+
+folder, at, risk = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+def count(arguments, context):
+    with open(folder / "effects.txt", "a") as file:
+        file.write(arguments["key"] + "\\n")
+    if at == "in " + arguments["key"] and not (folder / "killed").exists():
+        (folder / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"found": arguments["key"]}
+
+class Dies(Scripted):
+    def _generate(self, messages, *args, **kwargs):
+        done = sum(m.type == "ai" for m in messages)
+        if at == f"model {done}" and not (folder / "killed").exists():
+            (folder / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.script[:0] = [[calling(("look", {"key": "a"}), ("look", {"key": "b"})),
+                            calling(("look", {"key": "c"})), "Done."][done]]
+        return super()._generate(messages, *args, **kwargs)
+
+settings = Settings(root=folder, home=folder)
+tracer = tracing.Tracer(folder / "spans.jsonl", settings)
+tool = replace(READ, run=count, risk=risk)
+grants = Grants(folder / "grants.sqlite")
+calls = Calls(Few(tool), grants, Policy((Rule("approve"),)), Context(settings, folder), tracer)
+agent = Agent(Dies(script=[]), calls, folder / "runs.sqlite", tracer, tools=["look"])
+run = agent.go_on("r") if (folder / "killed").exists() else agent.run("Look.", id="r")
+print(run.finish, run.answer, [call.state for call in run.calls])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("at", "risk"),
+    [
+        *((at, "write") for at in ("model 0", "model 1", "model 2", "in a", "in b", "in c")),
+        ("in b", "read"),
+    ],
+)
+def test_a_killed_run_goes_on_and_repeats_no_call(tmp_path, at, risk):
+    here = Path(__file__).parent
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    path = os.pathsep.join([str(here), str(here.parent), str(here.parent.parent)])
+    command = [sys.executable, str(script), str(tmp_path), at, risk]
+    environment = {**os.environ, "PYTHONPATH": path}
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert first.returncode == -signal.SIGKILL, first.stderr
+    if at == "model 0":  # nothing but the task was kept
+        assert not (tmp_path / "effects.txt").exists()
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert second.stdout.startswith("answered Done."), second.stderr
+    effects = (tmp_path / "effects.txt").read_text().split()
+    if at.startswith("in ") and risk == "read":  # looking twice changes nothing
+        assert sorted(set(effects)) == ["a", "b", "c"]
+    else:
+        assert effects == ["a", "b", "c"]
+    interrupted = at.startswith("in ") and risk == "write"
+    assert ("failed" in second.stdout) == interrupted
+    assert (INTERRUPTED in (tmp_path / "spans.jsonl").read_text()) == interrupted

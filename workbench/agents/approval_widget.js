@@ -1,0 +1,97 @@
+// The page's side of ApprovalWidget: shows what is asked, sends one answer to it.
+//
+// Every text is set as text, never as HTML: a model wrote the arguments. Characters
+// that hide or reorder others are shown by their code.
+
+const ANSWERS = [
+  ["approve", "Approve", "runs once, with exactly these arguments"],
+  ["modify", "Approve as changed", "runs once, with the arguments as changed below"],
+  ["reject", "Reject", "the model is told no, and why"],
+  ["escalate", "Escalate", "ask the next one who may decide"],
+  ["terminate", "End the run", "no more calls"],
+];
+
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+const visible = (text) =>
+  text.replace(HIDDEN, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
+
+function element(tag, attributes, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+function render({ model, el }) {
+  el.classList.add("wb-ask-host");
+  const draw = () => el.replaceChildren(page(model));
+  model.on("change:view", draw);
+  draw();
+  const clock = setInterval(() => tick(el, model), 1000);
+  return () => clearInterval(clock);
+}
+
+function page(model) {
+  const view = model.get("view");
+  const box = element("section", { class: "wb-ask", "data-state": view.state, "aria-label": "Approval" });
+  box.append(element("p", { class: "wb-ask-task" }, visible(view.task)));
+  if (view.asked) box.append(...question(model, view.asked));
+  if (view.state === "works") box.append(element("p", { role: "status" }, "The run goes on…"));
+  if (view.state === "over") {
+    box.append(element("h4", {}, "Answer"), element("pre", {}, visible(view.answer) || "(none)"));
+  }
+  if (view.problem) box.append(element("p", { class: "wb-ask-problem", role: "alert" }, visible(view.problem)));
+  if (view.log.length) {
+    const items = view.log.map((line) => element("li", {}, visible(line)));
+    box.append(element("ol", { class: "wb-ask-log", "aria-label": "What happened" }, ...items));
+  }
+  return box;
+}
+
+function question(model, asked) {
+  const editor = element("textarea", {
+    "aria-label": "Arguments", spellcheck: "false", rows: String(Math.min(asked.arguments.split("\n").length + 1, 20)),
+  });
+  editor.value = visible(asked.arguments);
+  const reason = element("input", { "aria-label": "Reason, told to the model", placeholder: "Reason, told to the model" });
+  const buttons = ANSWERS.map(([answer, label, title]) => {
+    const button = element("button", { type: "button", title, "data-answer": answer }, label);
+    button.addEventListener("click", () => {
+      for (const other of buttons) other.disabled = true;
+      model.send({
+        digest: asked.digest, answer, reason: reason.value,
+        arguments: answer === "modify" ? editor.value : "",
+      });
+    });
+    return button;
+  });
+  const changed = () => {
+    const same = editor.value === visible(asked.arguments);
+    buttons[0].disabled = !same;
+    buttons[1].disabled = same;
+  };
+  editor.addEventListener("input", changed);
+  changed();
+  return [
+    element(
+      "h4", {},
+      element("code", {}, asked.tool), " ",
+      element("span", { class: "wb-ask-risk", "data-risk": asked.risk }, asked.risk),
+      element("small", {}, ` ${visible(asked.reason)}${asked.level ? `; escalated ${asked.level} times` : ""}`),
+    ),
+    editor,
+    element("div", { class: "wb-ask-row" }, reason),
+    element("div", { class: "wb-ask-row" }, ...buttons, element("span", { class: "wb-ask-clock", role: "timer" })),
+  ];
+}
+
+function tick(el, model) {
+  const asked = model.get("view").asked;
+  const clock = el.querySelector(".wb-ask-clock");
+  if (!asked || !clock) return;
+  const left = Math.max(0, Math.round((Date.parse(asked.expires) - Date.now()) / 1000));
+  clock.textContent = left ? `${left} s left; then it is refused` : "too late: it is refused";
+}
+
+export default { render };

@@ -1,0 +1,149 @@
+"""One tool call from the model's words to what the model is told: approved, run once, traced.
+
+What a model asks for goes through here and nowhere else. A call is decided about by
+the policy or by whoever is asked; only then does it run, with exactly the arguments
+that were approved; its outcome is written down before the model sees it. A call that
+was under way when the process was killed is not repeated, unless its tool only reads.
+
+Knows nothing about models and graphs: whoever can't get a decision now is handed the
+request, and comes again with the decision.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workbench import tools
+from workbench.approval import Decision, Grants, Policy, Record, Request, canonical, request
+from workbench.errors import InputError, ToolError
+from workbench.records import ToolCall
+from workbench.tools import Context, Definition, Registry
+from workbench.tracing import Tracer
+
+INTERRUPTED = (
+    "This call was under way when the process ended. Nobody knows whether it had its effect, "
+    "and it was not repeated. Look before you ask for it again."
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the model is told of a call; `ends_run` where whoever decided wants no more of it."""
+
+    text: str
+    state: Literal["succeeded", "failed", "refused"]
+    ends_run: bool = False
+
+
+class Calls:
+    """Runs the calls of agents' runs.
+
+    told = calls.make(call, run="run-1", step=3)
+    if isinstance(told, Request):                        # someone has to decide
+        calls.decide(Decision(told.digest, "approve", "person:anna"))
+        told = calls.make(call, run="run-1", step=3)
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        grants: Grants,
+        policy: Policy,
+        context: Context,
+        tracer: Tracer,
+    ) -> None:
+        self.registry = registry
+        self._grants, self._policy = grants, policy
+        self._context, self._tracer = context, tracer
+
+    def make(self, call: ToolCall, *, run: str, step: int) -> Told | Request:
+        """What came of the call; the request where nobody has decided about it yet.
+
+        `run` and `step` name the place where the model asked: the same place again is
+        the same call, which runs no second time.
+        """
+        try:
+            definition = self.registry.get(call.name)
+            arguments = tools.read_arguments(definition, call.arguments)
+        except (InputError, ToolError) as error:  # no such tool, or arguments that don't fit
+            return self._refuse(call.name, call.arguments, str(error), {})
+        record = self._decided(definition, arguments, run, step)
+        if record.state == "asked":
+            return record.request
+        if record.state == "refused":
+            return self._refused(record)
+        if record.state in ("succeeded", "failed"):
+            return Told(record.outcome, "failed" if record.state == "failed" else "succeeded")
+        return self._run(definition, record)
+
+    def decide(self, decision: Decision) -> Record:
+        """Write down what whoever was asked answered.
+
+        Raises ApprovalError as `Grants.decide` does, and ToolError where changed
+        arguments don't fit the tool.
+        """
+        if decision.arguments is not None:
+            asked = self._grants.look(decision.digest).request
+            tools.read_arguments(self.registry.get(asked.tool), decision.arguments)
+        return self._grants.decide(decision)
+
+    def _decided(
+        self, definition: Definition, arguments: dict[str, Any], run: str, step: int
+    ) -> Record:
+        """What is known of the call, after the policy had its say."""
+        ruled = self._policy.rule(definition, arguments)
+        asked = request(
+            definition,
+            arguments,
+            run=run,
+            step=step,
+            reason=ruled.reason,
+            wait_s=self._policy.wait_s,
+        )
+        record = self._grants.ask(asked)
+        if record.state != "asked" or ruled.ruling == "ask":
+            return record
+        changed = canonical(ruled.arguments) if ruled.ruling == "modify" else None
+        return self.decide(Decision(asked.digest, ruled.ruling, "policy", ruled.reason, changed))
+
+    def _run(self, definition: Definition, record: Record) -> Told:
+        grant = record.grant
+        assert grant is not None  # the states that have none returned before
+        about = {"approval": record.decision, "digest": grant.digest, "risk": definition.risk}
+        with self._tracer.span("tool", grant.tool, input=grant.arguments) as span:
+            if record.state == "granted":
+                self._grants.use(grant)
+            elif definition.risk != "read":
+                self._grants.finish(grant, INTERRUPTED, failed=True)
+                span.fail(INTERRUPTED, metadata=about)
+                return Told(INTERRUPTED, "failed")
+            try:
+                result = tools.call(definition, grant.arguments, self._context)
+            except ToolError as error:
+                self._grants.finish(grant, str(error), failed=True)
+                span.fail(error, metadata=about)
+                return Told(str(error), "failed")
+            text = json.dumps(result, ensure_ascii=False)
+            self._grants.finish(grant, text, failed=False)
+            span.finish(output=result, metadata=about)
+        return Told(text, "succeeded")
+
+    def _refused(self, record: Record) -> Told:
+        decision = record.decision
+        assert decision is not None
+        who = "Nobody was there to approve it" if decision.by == "nobody" else "It was refused"
+        text = f"{who}: {decision.reason}" if decision.reason else who
+        told = self._refuse(
+            record.request.tool,
+            record.request.arguments,
+            f"{text}. Do without it, or ask for something else.",
+            {"approval": decision, "digest": decision.digest, "risk": record.request.risk},
+        )
+        return Told(told.text, "refused", ends_run=decision.answer == "terminate")
+
+    def _refuse(self, tool: str, arguments: str, text: str, about: dict[str, Any]) -> Told:
+        with self._tracer.span("tool", tool, input=arguments) as span:
+            span.fail(text, metadata=about)
+        return Told(text, "refused")
