@@ -136,26 +136,35 @@ def _judged(manifest: Manifest) -> Iterator[str]:
         )
 
 
+def numbered(manifest: Manifest) -> dict[str, str]:
+    """Each rater that the manifest knows by kind and number, such as "person 1"."""
+    raters = {share.name for share in manifest.audit.raters} | manifest.rule.trust.keys()
+    numbers: Counter[str] = Counter()
+    found = {}
+    for rater in sorted(raters):
+        kind = rater.partition(":")[0]
+        numbers[kind] += 1
+        found[rater] = f"{kind} {numbers[kind]}"
+    return found
+
+
 def _without_names(text: str, manifest: Manifest) -> str:
     """`text` with each rater as "person 1", with or without the kind before the name.
 
     A rater named by a bare number is one only with the kind before it.
     """
-    raters = {share.name for share in manifest.audit.raters} | manifest.rule.trust.keys()
-    numbers: Counter[str] = Counter()
-    numbered: dict[str, str] = {}
-    for rater in sorted(raters):
-        kind, _, name = rater.partition(":")
-        numbers[kind] += 1
-        for said in (rater,) if _NUMBER.fullmatch(name) else (rater, name):
-            numbered.setdefault(" ".join(said.split()).casefold(), f"{kind} {numbers[kind]}")
-    longest_first = sorted(numbered, key=len, reverse=True)
+    said: dict[str, str] = {}
+    for rater, number in numbered(manifest).items():
+        name = rater.partition(":")[2]
+        for words in (rater,) if _NUMBER.fullmatch(name) else (rater, name):
+            said.setdefault(" ".join(words.split()).casefold(), number)
+    longest_first = sorted(said, key=len, reverse=True)
     if not longest_first:
         return text
     names = re.compile(
         rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE
     )
-    return names.sub(lambda found: numbered.get(found[0].casefold(), "a rater"), text)
+    return names.sub(lambda found: said.get(found[0].casefold(), "a rater"), text)
 
 
 def _resolved(rule: Rule) -> str:
