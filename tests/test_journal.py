@@ -27,6 +27,12 @@ def test_appended_records_come_back_in_order(tmp_path: Path) -> None:
     assert read(journal.path, Message) == list(journal)
 
 
+def test_what_can_not_be_read_is_one_clear_error(tmp_path: Path) -> None:
+    assert list(Journal(tmp_path / "missing.jsonl", Message)) == []
+    with pytest.raises(InputError, match="can't be read"):
+        list(Journal(tmp_path, Message))
+
+
 def test_torn_tail_is_skipped_then_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     journal = Journal(path, Message)

@@ -60,14 +60,20 @@ class Journal(Generic[R]):
             ) from error
 
     def __iter__(self) -> Iterator[R]:
-        """Every whole record, oldest first; nothing when there is no file."""
-        if not self.path.exists():
+        """Every whole record, oldest first; nothing when there is no file.
+
+        Raises InputError for a broken line and for a file that can't be read.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if not line.endswith(b"\n"):
+                        return
+                    yield _decode(line, self.type, self.path, number)
+        except FileNotFoundError:
             return
-        with open(self.path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    return
-                yield _decode(line, self.type, self.path, number)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
 
     def _set_torn_tail_aside(self, file: Any) -> None:
         """Move bytes after the last newline to NAME.torn."""
@@ -96,9 +102,7 @@ def read(path: Path | str, type: type[R]) -> list[R]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise InputError(
-            f"{path} can't be read ({error.strerror})", "Check the path, or run the step before"
-        ) from error
+        raise _unreadable(path, error) from error
     return [_decode(line, type, path, n) for n, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -134,6 +138,12 @@ def write_whole(path: Path | str, content: bytes | str) -> Path:
             f"{path} can't be written ({error.strerror})",
             "Free some space or allow writing there, then repeat the last step",
         ) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path} can't be read ({error.strerror})", "Check the path, or run the step before"
+    )
 
 
 def _decode(line: bytes, type: type[R], path: Path, number: int) -> R:
