@@ -120,11 +120,20 @@ def test_how_scores_are_to_be_read_can_be_written_down():
 
 
 @pytest.mark.parametrize(
-    "text", ["quality", "quality=", "=0..10", "q=10..0", "q=5..5", "q=a..b", "q=0..inf", "q=nan..1"]
+    "text",
+    [
+        *("quality", "quality=", "=0..10", "q=10..0", "q=5..5", "q=a..b", "q=0..inf", "q=nan..1"),
+        *("q=0...10", "q=0..10..20", "q=.5..1", "q=1_0..20", "q=0..1e3", "q=0..\u0661\u0660"),
+    ],
 )
 def test_a_scale_that_is_none_is_named(text):
     with pytest.raises(InputError, match=f"'{re.escape(text)}' does not say"):
         meanings([text])
+
+
+def test_a_name_that_is_read_in_two_ways_is_refused():
+    with pytest.raises(InputError, match="said twice how 'quality' is to be read"):
+        meanings(["quality=0..10", "quality=0..100"])
 
 
 def test_numbers_are_guessed_only_where_they_tell():

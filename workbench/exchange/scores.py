@@ -47,6 +47,8 @@ COMPLETION = "completion"
 SCORES, SHOWN, TRACES = "scores", "shown", "traces"
 """Keys of our scores' metadata: how many the rating has, the answers shown, their traces."""
 PREFERENCE, BOTH_BAD = "preference", "both-bad"
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
+_SCALE = re.compile(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})")
 _RATER = re.compile(r"(person|model|rule):\S[^\n]{0,99}")
 _NUMBERS = {"thumbs": {0.0, 1.0}, "stars": {1.0, 2.0, 3.0, 4.0, 5.0}}
 _GOOD = {"good", "up", "positive", "yes", "correct", "like", "liked", "pass", "true", "👍"}
@@ -63,7 +65,10 @@ class Scale:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the labels of a CATEGORICAL score mean: 1 is good, 0 is bad."""
+    """What the labels of a CATEGORICAL score mean: 1 is good, 0 is bad; any other is refused.
+
+    For `scales` of `pull_scores`; `meanings`, and so the command line, can't write it.
+    """
 
     meaning: Mapping[str, Literal[0, 1]]
 
@@ -75,10 +80,15 @@ Meaning = Scale | Labels | Literal["thumbs", "stars"]
 def meanings(texts: Iterable[str]) -> dict[str, Meaning]:
     """How the scores of each name are to be read, from texts such as "quality=0..10".
 
-    After a name stands thumbs, stars, or a scale from worst to best; a blank text says
-    nothing. Raises InputError for anything else.
+    After a name stands thumbs, stars, or a scale from worst to best in plain decimals; a
+    blank text says nothing. Raises InputError for anything else, and for a name given twice.
     """
-    return dict(_meaning(text) for text in texts if text.strip())
+    found: dict[str, Meaning] = {}
+    for name, meaning in (_meaning(text) for text in texts if text.strip()):
+        if name in found:
+            raise InputError(f"It is said twice how {name!r} is to be read", "Say it once")
+        found[name] = meaning
+    return found
 
 
 def _meaning(text: str) -> tuple[str, Meaning]:
@@ -87,11 +97,8 @@ def _meaning(text: str) -> tuple[str, Meaning]:
         return name, "thumbs"
     if name and how == "stars":
         return name, "stars"
-    low, _, high = how.partition("..")
-    try:
-        scale = Scale(float(low), float(high))
-    except ValueError:
-        scale = Scale(math.nan, math.nan)
+    bounds = _SCALE.fullmatch(how)
+    scale = Scale(*map(float, bounds.groups())) if bounds else Scale(math.nan, math.nan)
     if not name or not -math.inf < scale.low < scale.high < math.inf:
         raise InputError(
             f"{text.strip()!r} does not say how scores are to be read",
