@@ -246,6 +246,17 @@ def test_a_deleted_score_is_an_undo_and_takes_back_every_version(desk):
     assert [r.value for r in desk.standing()] == [1]
 
 
+def test_an_undo_counts_where_our_clock_is_behind_the_servers(desk):
+    desk.server.put_trace("t1", "Why?", "Because.")
+    later = {"timestamp": "2126-01-01T12:00:00Z", "updatedAt": "2126-01-01T12:00:00Z"}
+    desk.server.put_score(id="s1", traceId="t1", name="ok", dataType="BOOLEAN", value=1, **later)
+    desk.pull()
+    desk.server.drop_score("s1")
+    assert desk.pull().undone == 1
+    assert desk.standing() == []
+    assert desk.pull().undone == 0
+
+
 def test_a_score_that_filters_leave_out_or_that_was_forgotten_with_its_trace_stays(desk):
     desk.server.put_trace("t1", "Why?", "Because.")
     desk.server.put_score(id="s1", traceId="t1", name="ok", dataType="BOOLEAN", value=1)

@@ -35,7 +35,7 @@ from workbench.exchange.scores import (
     rater_of,
     read,
 )
-from workbench.ratings import not_undone
+from workbench.ratings import not_undone, when
 from workbench.records import Rating, SetAside
 
 
@@ -242,13 +242,17 @@ class Judgements:
         return known[0][0], dict(zip(completions, traces, strict=True))
 
     def _undo(self, score: str) -> None:
-        """Take back every version of a score's rating: a later one does not undo an earlier."""
+        """Take back every version of a score's rating: a later one does not undo an earlier.
+
+        A rating has the server's time, and our clock may be behind it: an undo never
+        comes before what it takes back.
+        """
         for known in self._standing[score]:
             undo = replace(
                 known,
                 id=self._next_id(score),
                 kind="undo",
-                at=_at(datetime.now(UTC)),
+                at=_at(max(datetime.now(UTC), when(known))),
                 value=None,
                 text=None,
                 comment="",
