@@ -74,14 +74,17 @@ class StandIn:
 
     `trouble` is asked before each request and names what goes wrong: "" nothing,
     a status, "drop" (no answer, not handled), "lost" (handled, no answer),
-    "hang" (answered after `hang_s`). `reject` says of a score why it is rejected,
-    or "". Scores in `rejected_once` are rejected the first time, as by a server in trouble.
+    "hang" (answered after `hang_s`). `refuse` says of a score why it is refused with the
+    status of a client's error, `reject` why it is rejected without one; or "". The share
+    `fails_first` of scores is rejected the first time, as by a server in trouble.
     """
 
     url: str = ""
+    project: str = PROJECT
     delay_s: float = 0.0
     hang_s: float = 1.0
     trouble: Callable[[str, str], str] = lambda method, path: ""
+    refuse: Callable[[dict[str, Any]], str] = lambda score: ""
     reject: Callable[[dict[str, Any]], str] = lambda score: ""
     fails_first: float = 0.0
     observations: list[dict[str, Any]] = field(default_factory=list)
@@ -143,6 +146,10 @@ class StandIn:
         self.observations.append(observation)
         return observation
 
+    def put_item(self, dataset: str, **item: Any) -> None:
+        """An item as someone else wrote it, in the words of the API."""
+        self._create_item({}, {"datasetName": dataset, **item})
+
     # --- the contract -----------------------------------------------------
 
     def handle(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Any:
@@ -169,7 +176,7 @@ class StandIn:
 
     def _projects(self, query: Any, body: Any) -> Any:
         organization = {"id": "organization-1", "name": "O"}
-        project = {"id": PROJECT, "name": "P", "organization": organization, "metadata": {}}
+        project = {"id": self.project, "name": "P", "organization": organization, "metadata": {}}
         return 200, _checked("Projects", {"data": [project]})
 
     def _create_scores(self, query: Any, body: Any) -> Any:
@@ -177,6 +184,8 @@ class StandIn:
             raise _invalid("a list of scores is expected")
         for score in body:
             _parsed("CreateScoreRequest", score)
+            if reason := _rule_broken(score) or self.refuse(score):
+                raise Refusal(400, {"message": reason})
         errors = [reason for score in body if (reason := self._write(score, score["timestamp"]))]
         if not errors:
             return 202, _checked("CreateScoresResponse", {"message": "Accepted"})
@@ -193,16 +202,17 @@ class StandIn:
             if event["type"] != "score-create":
                 raise _invalid(f"unexpected event {event['type']}")
             _parsed("ScoreBody", event["body"])
-            if reason := self._write(event["body"], event["timestamp"]):
-                status = 500 if "trouble" in reason else 400
-                errors.append({"id": event["id"], "status": status, "message": reason})
+            if reason := _rule_broken(event["body"]) or self.refuse(event["body"]):
+                errors.append({"id": event["id"], "status": 400, "message": reason})
+            elif reason := self._write(event["body"], event["timestamp"]):
+                errors.append({"id": event["id"], "status": 500, "message": reason})
             else:
                 successes.append({"id": event["id"], "status": 201})
         return 207, _checked("IngestionResponse", {"successes": successes, "errors": errors})
 
     def _write(self, score: dict[str, Any], timestamp: str) -> str:
         """Why a score is rejected; "" where it was written."""
-        if reason := _rule_broken(score) or self.reject(score):
+        if reason := self.reject(score):
             return reason
         id = score["id"]
         if id not in self._failed and random.random() < self.fails_first:
@@ -296,7 +306,7 @@ class StandIn:
             "input": None,
             "expectedOutput": None,
             "metadata": None,
-            "status": "ACTIVE",
+            "status": self.datasets[name].get(body["id"], {}).get("status", "ACTIVE"),
             **body,
             "datasetId": f"dataset-{name}",
             "createdAt": NOW,

@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -25,8 +27,8 @@ from examples import STRANGE_TEXTS, candidate_set, rating
 from langfuse_stand_in import project
 
 from workbench.errors import InputError, ServerError, SettingsError, WorkbenchError
-from workbench.exchange import delivery
-from workbench.exchange.delivery import deliver, ledger_beside
+from workbench.exchange import delivery, langfuse_rejections
+from workbench.exchange.delivery import Delivery, deliver, ledger_beside
 from workbench.exchange.langfuse_plan import Handover
 from workbench.exchange.langfuse_project import LangfuseProject, connect
 from workbench.exchange.outbox import Outbox
@@ -67,6 +69,20 @@ def ledger(tmp_path: Path) -> Journal[Handover]:
 
 def said(server: langfuse.StandIn) -> set[tuple[Any, ...]]:
     return {(s["subject"]["id"], s["name"], s["dataType"], s["value"]) for s in server.scores}
+
+
+def posts(server: langfuse.StandIn) -> int:
+    return sum(method == "POST" for method, _ in server.requests)
+
+
+def _only_b(score: dict[str, Any]) -> str:
+    return "no such trace" if score["traceId"] == "trace-s1-b" else ""
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(langfuse_rejections, "FIRST_WAIT_S", 0.02)
 
 
 def sent_lines(ledger: Journal[Handover]) -> set[str]:
@@ -113,9 +129,9 @@ def test_answers_drawn_together_share_a_trace_and_keep_their_own_scores(server, 
 def test_delivering_again_sends_nothing(server, ledger):
     ratings = [rating("s1", "a>b>c")]
     deliver(ratings, SETS, project(server.url), ledger)
-    requests = len(server.requests)
+    before = posts(server)
     assert deliver(ratings, SETS, project(server.url), ledger).sent == 0
-    assert len(server.requests) == requests
+    assert posts(server) == before
 
 
 def test_the_trace_that_a_rating_names_comes_before_the_completions(server, ledger):
@@ -182,13 +198,13 @@ def test_a_rating_undone_before_it_was_sent_never_leaves(server, ledger):
     thumb = rating("s1", kind="thumbs", shown="a", value=1)
     undo = rating("s1", kind="undo", shown="a", undoes=thumb.id, at="2026-01-01T10:01:00Z")
     deliver([thumb, undo], SETS, project(server.url), ledger)
-    assert server.requests == []
+    assert posts(server) == 0
 
 
 @pytest.mark.parametrize("trouble", ["500", "503", "429", "drop", "lost"])
 def test_a_server_in_trouble_is_asked_again_until_it_says_yes(server, ledger, trouble):
-    left = [trouble, trouble]
-    server.trouble = lambda method, path: left.pop() if left else ""
+    left = {"GET": [trouble, trouble], "POST": [trouble, trouble]}
+    server.trouble = lambda method, path: left[method].pop() if left[method] else ""
     done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
     assert (done.sent, done.pending) == (3, 0)
     assert len(server.scores) == 3
@@ -216,14 +232,94 @@ def test_a_dead_server_leaves_all_pending(ledger):
 
 
 def test_a_partial_failure_is_narrowed_down_to_the_score_that_is_refused(server, ledger):
-    server.reject = lambda score: "no such trace" if score["traceId"] == "trace-s1-b" else ""
+    server.refuse = lambda score: "no such trace" if score["traceId"] == "trace-s1-b" else ""
     done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
     assert {s["subject"]["id"] for s in server.scores} == {"trace-s1-a", "trace-s1-c"}
     assert [item.reason for item in done.refused] == ["no such trace"]
-    requests = len(server.requests)
+    before = posts(server)
     again = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
-    assert len(server.requests) == requests
+    assert posts(server) == before
     assert again.refused == done.refused
+
+
+def test_a_score_that_is_rejected_without_a_status_is_left_to_later_and_tried_anew(
+    server, ledger, quick
+):
+    server.reject = _only_b
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert {s["subject"]["id"] for s in server.scores} == {"trace-s1-a", "trace-s1-c"}
+    assert (done.sent, done.pending, done.put_off, done.refused) == (2, 1, 1, ())
+    assert "rejected 1 scores, which are tried again: no such trace" in done.waiting
+    assert Counter(line.state for line in ledger)["rejected"] == langfuse_rejections.TRIES
+    server.reject = lambda score: ""
+    again = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert (again.sent, again.pending, len(server.scores)) == (1, 0, 3)
+
+
+def test_what_was_rejected_for_long_counts_as_refused_and_is_still_tried_anew(
+    server, ledger, quick, monkeypatch
+):
+    monkeypatch.setattr(langfuse_rejections, "GIVES_UP_AFTER_S", 0.0)
+    server.reject = _only_b
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert (done.pending, [item.reason for item in done.refused]) == (0, ["no such trace"])
+    server.reject = lambda score: ""
+    again = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert (again.sent, again.refused) == (1, ())
+
+
+def test_the_words_of_a_server_hold_no_control_characters(server, ledger, quick):
+    server.refuse = lambda score: "no\x1b[2J such\x07\ntrace"
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    assert {item.reason for item in done.refused} == {"no[2J such trace"}
+
+
+def test_a_batch_that_is_rejected_as_a_whole_is_not_taken_apart(server, ledger, quick):
+    server.reject = lambda score: "the store restarts"
+    ratings = [rating("s1", kind="thumbs", shown=shown, value=1) for shown in "abc"]
+    done = deliver(ratings, SETS, project(server.url), ledger)
+    assert (done.pending, done.put_off) == (3, 3)
+    assert posts(server) == langfuse_rejections.TRIES
+
+
+def test_each_project_has_what_the_ledger_says_of_it(server, ledger):
+    thumb = rating("s1", kind="thumbs", shown="a", value=1)
+    undo = rating("s1", kind="undo", shown="a", undoes=thumb.id, at="2026-01-01T10:01:00Z")
+    with langfuse.running(langfuse.StandIn(project="project-2")) as second:
+        first_keys, second_keys = project(server.url), project(second.url)
+        assert deliver([thumb], SETS, first_keys, ledger).sent == 1
+        assert deliver([thumb], SETS, second_keys, ledger).sent == 1
+        assert len(server.scores) == len(second.scores) == 1
+        assert deliver([thumb], SETS, first_keys, ledger).sent == 0
+        done = deliver([thumb, undo], SETS, second_keys, ledger, settles_s=0)
+        assert (done.withdrawn, len(server.scores), len(second.scores)) == (1, 1, 0)
+        assert deliver([thumb, undo], SETS, first_keys, ledger, settles_s=0).withdrawn == 1
+        assert server.scores == []
+
+
+def test_a_ledger_that_names_no_project_doubles_nothing_and_hides_nothing(server, ledger):
+    thumb = rating("s1", kind="thumbs", shown="a", value=1)
+    ratings = [rating("s1", "a>b>c"), thumb]
+    deliver(ratings, SETS, project(server.url), ledger)
+    lines = [replace(line, project="") for line in ledger]
+    ledger.path.unlink()
+    ledger.append(*lines)
+    with langfuse.running(langfuse.StandIn(project="project-2")) as second:
+        assert deliver(ratings, SETS, project(second.url), ledger).sent == 4
+        assert len(second.scores) == 4
+    assert deliver(ratings, SETS, project(server.url), ledger).sent == 4
+    assert len(server.scores) == 4
+    undo = rating("s1", kind="undo", shown="a", undoes=thumb.id, at="2026-01-01T10:01:00Z")
+    deliver([*ratings, undo], SETS, project(server.url), ledger, settles_s=0)
+    assert {score["name"] for score in server.scores} == {"preference"}
+
+
+def test_while_no_server_says_which_project_it_is_all_is_pending(server, ledger):
+    deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger)
+    server.trouble = lambda method, path: "503"
+    done = deliver([rating("s1", "a>b>c")], SETS, project(server.url), ledger, deadline_s=0)
+    assert (done.sent, done.pending) == (0, 3)
+    assert "answered 503" in done.waiting
 
 
 def test_a_partial_failure_that_passes_loses_nothing(server, ledger):
@@ -235,7 +331,7 @@ def test_a_partial_failure_that_passes_loses_nothing(server, ledger):
 
 def test_a_score_that_is_too_large_does_not_hold_up_the_others(server, ledger, monkeypatch):
     monkeypatch.setattr(delivery, "LONGEST_BODY", 100_000)
-    server.reject = lambda score: "too large" if len(str(score["value"])) > 100_000 else ""
+    server.refuse = lambda score: "too large" if len(str(score["value"])) > 100_000 else ""
     ratings = [
         rating("s1", kind="correction", shown="a", text="x" * 150_000),
         rating("s1", kind="thumbs", shown="b", value=1),
@@ -373,6 +469,73 @@ def test_flush_gives_up_at_its_deadline_and_the_thread_goes_on(server, tmp_path,
         box.stop()
 
 
+def test_flush_does_not_wait_for_rejected_scores_which_arrive_later(
+    server, tmp_path, ledger, quick
+):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(rating("s1", "a>b>c"))
+    server.reject = _only_b
+    box = Outbox(ratings, SETS, project(server.url), ledger).start()
+    try:
+        done = box.flush(600)  # beyond what any test may take
+        assert (done.pending, done.put_off, done.refused) == (1, 1, ())
+        assert "no such trace" in done.waiting
+        server.reject = lambda score: ""
+        _flush_until_all_arrived(box)
+        assert len(server.scores) == 3
+    finally:
+        box.stop()
+
+
+def test_a_store_in_trouble_for_a_while_loses_and_doubles_nothing(server, tmp_path, ledger, quick):
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(*(rating("s1", kind="thumbs", shown=shown, value=1) for shown in "abc"))
+    server.reject = lambda score: "the store restarts"
+    box = Outbox(ratings, SETS, project(server.url), ledger).start()
+    try:
+        for _ in range(2 * langfuse_rejections.TRIES):
+            assert box.flush(60).put_off == 3
+            ratings.append(rating("s1", kind="skip", shown="ab", id=str(uuid.uuid4())))
+        server.reject = lambda score: ""
+        assert _flush_until_all_arrived(box).refused == ()
+        assert len(server.scores) == 3
+        assert set(server.writes.values()) == {1}
+    finally:
+        box.stop()
+
+
+def test_an_outbox_tries_what_it_gave_up_only_when_it_begins_anew(
+    server, tmp_path, ledger, quick, monkeypatch
+):
+    monkeypatch.setattr(langfuse_rejections, "GIVES_UP_AFTER_S", 0.0)
+    ratings = Journal(tmp_path / "ratings.jsonl", Rating)
+    ratings.append(rating("s1", "a>b>c"))
+    server.reject = _only_b
+    there = project(server.url)
+    box = Outbox(ratings, SETS, there, ledger).start()
+    try:
+        assert len(box.flush(60).refused) == 1
+        server.reject = lambda score: ""
+        before = posts(server)
+        assert (len(box.flush(60).refused), posts(server)) == (1, before)
+    finally:
+        box.stop()
+    anew = Outbox(ratings, SETS, there, ledger).start()
+    try:
+        done = anew.flush(60)
+        assert (done.pending, done.refused, len(server.scores)) == (0, (), 3)
+    finally:
+        anew.stop()
+
+
+def _flush_until_all_arrived(box: Outbox) -> Delivery:
+    until = time.monotonic() + 60
+    while (done := box.flush(60)).pending and time.monotonic() < until:
+        time.sleep(0.05)
+    assert done.pending == 0
+    return done
+
+
 def test_wrong_keys_end_the_thread_and_flush_says_so(server, tmp_path, ledger):
     ratings = Journal(tmp_path / "ratings.jsonl", Rating)
     ratings.append(rating("s1", "a>b"))
@@ -450,6 +613,8 @@ PAIRWISE = 1_000
 DELAY_S = 0.1
 """How late the server is."""
 SETTLES_S = 3 * DELAY_S
+PLANS_S, SENDS_S = 0.5, 0.7
+"""How long a process lives at most: until it begins to send, and from then on."""
 
 
 class _Announcing(LangfuseProject):
@@ -473,9 +638,12 @@ def _ask(url: str, what: str, body: Any = None) -> Any:
 
 
 def _deliver_until_killed(
-    ratings: list[Rating], sets: list[CandidateSet], url: str, path: Path, after_s: float
+    ratings: list[Rating], sets: list[CandidateSet], url: str, path: Path, chance: random.Random
 ) -> bool:
-    """Deliver in a child and kill it so long after its first request; whether it was killed."""
+    """Deliver in a child and kill it at any moment of its life; whether that came in time.
+
+    One in five is killed while it makes its plan, the others when they have begun to send.
+    """
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
@@ -489,8 +657,11 @@ def _deliver_until_killed(
         finally:
             os._exit(code)
     os.close(writes)
-    select.select([reads], [], [], 30)
-    time.sleep(after_s)
+    if chance.random() < 0.2:
+        time.sleep(chance.uniform(0.0, PLANS_S))
+    else:
+        select.select([reads], [], [], 30)
+        time.sleep(chance.uniform(0.0, SENDS_S))
     os.kill(child, signal.SIGKILL)
     os.close(reads)
     _, status = os.waitpid(child, 0)
@@ -501,7 +672,7 @@ def _deliver_until_killed(
 def test_ten_thousand_ratings_survive_two_hundred_kills_and_a_server_down_half_the_time(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(delivery, "BATCH", 25)
+    monkeypatch.setattr(delivery, "BATCH", 40)
     monkeypatch.setattr(delivery, "_FIRST_WAIT_S", 0.02)
     chance = random.Random(7)
     marked = [traced(f"s{n}", "one", "two") for n in range((RATINGS - PAIRWISE) // 2)]
@@ -541,25 +712,24 @@ def test_ten_thousand_ratings_survive_two_hundred_kills_and_a_server_down_half_t
             _ask(url, "troubled", 7)
             kills = read = extra = 0
             while kills < KILLS:
-                given = round((RATINGS - 2_000) * ((kills + 1) / KILLS) ** 3) + 20 + extra
+                given = round((RATINGS - 500) * (kills + 1) / KILLS) + 20 + extra
                 so_far = [*ratings[:given], *undone[: given // 60], *again[: given // 70]]
-                if _deliver_until_killed(so_far, sets, url, path, chance.uniform(0.0, 0.2)):
+                if _deliver_until_killed(so_far, sets, url, path, chance):
                     kills += 1
                 else:
                     extra += 20  # all was delivered before the kill: more work for the next
                 read = _check_new_lines(path, read, url)
-            _ask(url, "troubled", 0)
             before = len(_ask(url, "ids"))
             whole = [*ratings, *undone, *again]
-            with closing(project(url)) as there:
-                done = deliver(whole, sets, there, ledger, settles_s=SETTLES_S)
+            with closing(project(url)) as there:  # the server is in trouble to the end
+                done = deliver(whole, sets, there, ledger, deadline_s=300, settles_s=SETTLES_S)
             assert (done.pending, done.refused) == (0, ())
             time.sleep(DELAY_S)
             ids, writes = _ask(url, "ids"), _ask(url, "writes")
         finally:
             server.kill()
     assert kills == KILLS
-    assert before > RATINGS / 20  # the killed processes did a part of it
+    assert before > 0.7 * RATINGS  # the killed processes did most of it
     assert len(ids) == len(set(ids)) == scores
     last = {line.score: line.state for line in ledger}
     assert set(ids) == {id for id, state in last.items() if state == "sent"}

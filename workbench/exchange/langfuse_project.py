@@ -22,7 +22,7 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from workbench.errors import SettingsError
+from workbench.errors import ServerError, SettingsError
 from workbench.exchange.langfuse_errors import (
     Invalid,
     Missing,
@@ -86,13 +86,27 @@ class LangfuseProject:
 
     def __init__(self, base_url: str, settings: Settings) -> None:
         self.base_url = base_url
+        self.known_id = ""
+        """The project's id once the server has said it."""
         self._settings = settings
 
-    @cached_property
+    @property
     def id(self) -> str:
         """The project's id; it tells these keys' traces and scores from another project's."""
-        projects = self._read(lambda: self._api.projects.get(request_options=_ONCE)).data
-        return text_of(projects[0].id) if projects else ""
+        return self.identify()
+
+    def identify(self, attempts: int = ATTEMPTS, patience_s: float = PATIENCE_S) -> str:
+        """The project's id; the server is asked until it has said it once."""
+        if not self.known_id:
+            options: Any = {**_ONCE, "timeout_in_seconds": patience_s}
+            answer = self._read(lambda: self._api.projects.get(request_options=options), attempts)
+            if not answer.data:
+                raise ServerError(
+                    f"Langfuse at {self.base_url} names no project of these keys",
+                    "Take the keys of a project, not those of an organisation",
+                )
+            self.known_id = text_of(answer.data[0].id)
+        return self.known_id
 
     def close(self) -> None:
         """Close connections; a later call opens them again."""
@@ -115,11 +129,15 @@ class LangfuseProject:
         except Invalid as error:
             if len(ids) == 1:
                 return Receipt(refused={ids[0]: error.reason})
-            return Receipt(unclear=ids, reason=error.reason)
-        if not getattr(answer, "rejected", 0):
+            return Receipt(unclear=ids)
+        rejected = getattr(answer, "rejected", 0)
+        if not rejected:
             return Receipt(accepted=ids)
-        messages = "; ".join(text_of(error.message) for error in answer.errors)
-        return Receipt(unclear=ids, reason=one_line(messages) or "rejected without a reason")
+        if rejected < len(ids):
+            return Receipt(unclear=ids)
+        messages = dict.fromkeys(text_of(error.message) for error in answer.errors)
+        reason = one_line("; ".join(messages)) or "rejected without a reason"
+        return Receipt(rejected=dict.fromkeys(ids, reason))
 
     def delete_score(self, id: str) -> None:
         """Ask for a score to be deleted; one that is not there is no error. The server
@@ -192,6 +210,8 @@ class LangfuseProject:
 
     def put_dataset_item(self, dataset: str, item: DatasetItem) -> None:
         """Write an item under its id, which must not belong to another dataset."""
+        from langfuse.api import DatasetStatus
+
         self._read(
             lambda: self._api.dataset_items.create(
                 dataset_name=dataset,
@@ -199,6 +219,7 @@ class LangfuseProject:
                 input=item.input,
                 expected_output=item.expected_output,
                 metadata=item.metadata,
+                status=DatasetStatus(item.status),
                 request_options=_ONCE,
             )
         )
@@ -240,18 +261,20 @@ class LangfuseProject:
             for score in scores
         ]
         answer = self._api.ingestion.batch(batch=events, request_options=options)
-        refused, failed = {}, []
+        accepted = tuple(success.id for success in answer.successes)
+        refused = {}
+        rejected = dict.fromkeys((score.id for score in scores), "the server said nothing of it")
         for error in answer.errors:
             message = one_line(error.message or error.error or error.status)
             if error.status in (401, 403):
                 raise unauthorised(self.base_url, message)
-            if passes_later(error.status):
-                failed.append(error.id)
-            else:
+            if 400 <= error.status < 500 and not passes_later(error.status):
                 refused[error.id] = message
-        accepted = tuple(success.id for success in answer.successes)
-        silent = {s.id for s in scores} - {*accepted, *refused, *failed}
-        return Receipt(accepted, refused, (*failed, *sorted(silent)))
+            elif error.id in rejected:
+                rejected[error.id] = message
+        for id in (*accepted, *refused):
+            rejected.pop(id, None)
+        return Receipt(accepted, refused, rejected)
 
     def _scores(self, attempts: int = ATTEMPTS, **query: Any) -> Iterator[Score]:
         get = self._api.scores_v3.get_many_v3 if self._sdk_4 else self._api.scores.get_many

@@ -39,16 +39,15 @@ class NewScore:
 class Receipt:
     """What the server said of a batch, by score id.
 
-    `refused` (with reasons) will be refused again, `failed` may pass later.
-    Where the server tells only that some of a batch did not pass, all of it is in
-    `unclear`, with its message in `reason`: send smaller batches.
+    `refused` will be refused again; `rejected` did not pass, and nothing says whether
+    they ever will; both with reasons. Where the server tells only that some of a batch
+    did not pass, all of it is in `unclear`: send smaller batches.
     """
 
     accepted: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
-    failed: tuple[str, ...] = ()
+    rejected: Mapping[str, str] = field(default_factory=dict)
     unclear: tuple[str, ...] = ()
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,12 +119,13 @@ class ScoreConfig:
 
 @dataclass(frozen=True)
 class DatasetItem:
-    """An item of a Langfuse dataset; values are JSON."""
+    """An item of a Langfuse dataset; values are JSON. An archived one is kept, not used."""
 
     id: str
     input: Any
     expected_output: Any
     metadata: Any
+    status: Literal["ACTIVE", "ARCHIVED"] = "ACTIVE"
 
 
 def trace_of(observation: Any) -> Trace:

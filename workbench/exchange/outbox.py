@@ -7,8 +7,8 @@
 The thread looks at the ratings journal every few seconds and hands what is new to
 `deliver`. It holds nothing itself: a kernel that is killed loses nothing, and
 the next outbox goes on from the ledger. It knows the candidate sets it was made
-with; a rating of another one waits for an outbox that knows it. Knows nothing
-about scores.
+with; a rating of another one waits for an outbox that knows it. Scores that the server
+rejected before it began are tried again (see `delivery`). Knows nothing about scores.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from workbench.errors import WorkbenchError
 from workbench.exchange.delivery import (
@@ -58,6 +59,7 @@ class Outbox:
         self._stopping = False
         self._last: Delivery | None = None
         self._fault: WorkbenchError | None = None
+        self._since = datetime.now(UTC)
 
     @property
     def delivery(self) -> Delivery:
@@ -75,6 +77,7 @@ class Outbox:
             self._stopping = False  # a thread that has not ended yet goes on
             if not self._works():
                 self._fault = None
+                self._since = datetime.now(UTC)
                 self._thread = threading.Thread(
                     target=self._work, name="workbench-outbox", daemon=True
                 )
@@ -84,7 +87,9 @@ class Outbox:
     def flush(self, deadline_s: float = 30.0) -> Delivery:
         """Wait until all ratings given so far are delivered, at most `deadline_s` seconds.
 
-        Where no pass ended in time, `pending` is what the ledger lacks. Raises
+        Scores that the server rejects are not waited for: they stay `put_off`, with its
+        words in `waiting`, and the thread tries them again later. Where no pass ended in
+        time, `pending` is what the ledger lacks. Raises
         ServerError or InputError where the thread met what no waiting mends, and
         WorkbenchError where it met an error of the program.
         """
@@ -99,7 +104,7 @@ class Outbox:
                     lambda: self._passes >= self._wanted or not self._works(), left
                 )
                 passed = self._passes >= self._wanted
-                if passed and self._last is not None and not self._last.pending:
+                if passed and self._last and self._last.pending == self._last.put_off:
                     break
         if passed or self._fault is not None:
             return self.delivery
@@ -116,7 +121,7 @@ class Outbox:
         return self._thread is not None and self._thread.is_alive()
 
     def _outlook(self) -> Delivery:
-        return outlook(self._ratings, self._candidate_sets, self._ledger)
+        return outlook(self._ratings, self._candidate_sets, self._ledger, self._project.known_id)
 
     def _work(self) -> None:
         seen: int | None = None
@@ -138,6 +143,7 @@ class Outbox:
                         self._ledger,
                         deadline_s=_POLL_S,
                         settles_s=self._settles_s,
+                        since=self._since,
                     )
                     seen = size
                     failures = failures + 1 if last.pending and not last.sent else 0
