@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import langfuse_stand_in as langfuse
 import papermill
 import pytest
 from click.testing import CliRunner, Result
+from examples import preference
 from label_studio_server import LabelStudioServer
 
 from workbench import journal, preferences
@@ -103,22 +105,58 @@ def test_scores_on_a_scale_of_their_own_are_read_by_it(run, server, project) -> 
 
 
 def test_langfuse_datasets_go_out_and_come_in(run, server, project) -> None:
-    [version] = (project / "datasets" / "samples" / "preferences").iterdir()
-    there = preferences.load(version)
-    number = len(there.train) + len(there.validation) + len(there.test)
-    assert run("langfuse", "pairs", str(version), "November").stdout.startswith(f"{number} items")
+    words = ("sky", "sea", "fire", "wind", "dust", "iron", "salt", "gold", "wood")
+    given = [preference(f"Why {word}?", f"Yes, {word}.", "No.", topic=word) for word in words]
+    there = preferences.write(given, "demo", project / "made", test=0.4)
+    version = there.folder
+    assert run("langfuse", "pairs", str(version), "November").stdout.startswith("9 items")
     assert run("langfuse", "pairs", str(version), "November").stdout.startswith("0 items")
 
     file = project / "datasets" / "prompts" / "theirs.jsonl"
     first = run("langfuse", "prompts", "November", str(file))
     prompts = journal.read(file, Prompt)
     assert first.stdout.startswith(f"{len(prompts)} new prompts, 0 were there")
-    assert {p.id for p in prompts} == {p.prompt.id for p in (*there.train, *there.test)} | {
-        p.prompt.id for p in there.validation
-    }
+    assert {p.id for p in prompts} == {p.prompt.id for p in there.train}
+    assert "are for test and were left out (--split test takes them)" in first.stdout
+    held_out = file.with_name("test.jsonl")
+    run("langfuse", "prompts", "--split", "test", "November", str(held_out))
+    taken = {p.id for p in journal.read(held_out, Prompt)}
+    assert taken == {p.prompt.id for p in there.test} != set()
     assert run("langfuse", "prompts", "November", str(file)).stdout.startswith("0 new prompts")
     assert _lines(run("langfuse", "prompts", "Nowhere", str(file))) == (2, 1)
     assert journal.read(file, Prompt) == prompts
+
+
+def test_items_that_changed_or_are_no_prompts_are_named_and_kept(run, server, project) -> None:
+    server.datasets["theirs"] = {}
+    server.put_item("theirs", id="i1", input="Why?")
+    server.put_item("theirs", id="i2", input={"x": 1})
+    file = project / "datasets" / "prompts" / "theirs.jsonl"
+    first = run("langfuse", "prompts", "theirs", str(file))
+    assert "1 set aside, with the reason: datasets/ratings/notebook.aside.jsonl" in first.stderr
+    [aside] = journal.read(_ratings(project).with_name("notebook.aside.jsonl"), SetAside)
+    assert aside.source == "langfuse: item i2 of theirs"
+    kept = journal.read(file, Prompt)
+    server.put_item("theirs", id="i1", input="Why not?")
+    again = run("langfuse", "prompts", "theirs", str(file))
+    assert again.stderr == "1 changed there; kept here as they were: 'i1'\n"
+    assert journal.read(file, Prompt) == kept
+
+
+def test_ratings_that_fit_nothing_are_kept_with_the_reason(run, server, project) -> None:
+    first = journal.read(_ratings(project), Rating)[0]
+    odd = dataclasses.replace(first, id="odd", candidate_set="of-no-set")
+    journal.Journal(_ratings(project), Rating).append(odd)
+    assert "1 set aside, with the reason" in run("langfuse", "push").stderr
+    [aside] = journal.read(_ratings(project).with_name("notebook.aside.jsonl"), SetAside)
+    assert (aside.source, aside.reason) == ("ratings: odd", "there is no candidate set of-no-set")
+    assert run("langfuse", "push").stderr == ""
+
+
+def test_a_folder_is_no_file_for_prompts(run, server, project) -> None:
+    result = run("langfuse", "prompts", "November", str(project))
+    assert result.exit_code == 2
+    assert "is a directory" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ writes the files of one run, by default those of notebooks opened by hand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ import click
 from workbench.errors import ServerError
 
 if TYPE_CHECKING:
+    from workbench.records import SetAside, Split
     from workbench.session import Session
 
 _RUN = click.option("--run", "run", default="notebook", help="Whose files. Default: notebook.")
@@ -58,8 +60,7 @@ def push(run: str, deadline: float) -> None:
         )
     click.echo(f"{done.sent} scores sent, {done.withdrawn} withdrawn, {done.pending} wait")
     click.echo(f"{done.without_trace} ratings have no trace, {len(done.refused)} were refused")
-    for item in (*done.refused, *done.unfit):
-        click.echo(f"{item.source}: {item.reason}", err=True)
+    _keep_aside(session, (*done.refused, *done.unfit))
     if done.pending:
         raise ServerError(
             done.waiting or "The server did not take everything in time",
@@ -119,43 +120,61 @@ def pull_scores(
 
 
 @langfuse.command()
+@_RUN
+@click.option(
+    "--split",
+    "side",
+    type=click.Choice(["train", "validation", "test"]),
+    default="train",
+    help="The side to take, where items name one. Default: train, with those that name none.",
+)
 @click.argument("dataset")
-@click.argument("file", type=click.Path(path_type=Path))
-def prompts(dataset: str, file: Path) -> None:
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def prompts(run: str, side: Split, dataset: str, file: Path) -> None:
     """Add the prompts of a Langfuse DATASET to FILE, such as datasets/prompts/theirs.jsonl.
 
-    Those that are there already are not added again.
+    Those that are there already are not added again, nor changed; held-out ones are
+    left out unless --split asks for them.
     """
     from workbench import exchange
     from workbench.journal import Journal
     from workbench.records import Prompt
-    from workbench.settings import Settings
 
-    with closing(exchange.connect(Settings.load())) as project:
-        there, aside = exchange.read_prompts(project, dataset)
+    session = _session(run)
     kept = Journal(file, Prompt)
-    known = {prompt.id for prompt in kept}
-    new = [prompt for prompt in there if prompt.id not in known]
+    known = {prompt.id: prompt.messages for prompt in kept}
+    with closing(exchange.connect(session.settings)) as project:
+        found = exchange.read_prompts(project, dataset, side)
+    new = [prompt for prompt in found.prompts if prompt.id not in known]
+    changed = [p.id for p in found.prompts if p.id in known and p.messages != known[p.id]]
     kept.append(*new)
-    click.echo(f"{len(new)} new prompts, {len(there) - len(new)} were there: {file}")
-    for item in aside:
-        click.echo(f"{item.source}: {item.reason}", err=True)
+    click.echo(f"{len(new)} new prompts, {len(found.prompts) - len(new)} were there: {file}")
+    for other, number in found.elsewhere.items():
+        click.echo(f"{number} are for {other} and were left out (--split {other} takes them)")
+    if changed:
+        named = ", ".join(map(repr, changed[:5])) + (", ..." if len(changed) > 5 else "")
+        click.echo(f"{len(changed)} changed there; kept here as they were: {named}", err=True)
+    _keep_aside(session, found.aside)
 
 
 @langfuse.command()
 @click.argument("version", type=click.Path(path_type=Path))
 @click.argument("dataset")
 def pairs(version: Path, dataset: str) -> None:
-    """Write the pairs of a VERSION's folder into a Langfuse DATASET, made where it is missing."""
+    """Write the pairs of a VERSION's folder into a Langfuse DATASET, made where it is missing.
+
+    Pairs of earlier versions of the same name that this one lacks are archived there.
+    """
     from workbench import exchange, preferences
     from workbench.settings import Settings
 
     found = preferences.load(version)
     with closing(exchange.connect(Settings.load())) as project:
-        written = exchange.write_preferences(
-            project, dataset, (*found.train, *found.validation, *found.test)
-        )
-    click.echo(f"{written} items written into {dataset}")
+        written = exchange.write_preferences(project, dataset, found)
+    click.echo(
+        f"{written.items} items written into {dataset}, "
+        f"{written.archived} of other versions archived"
+    )
 
 
 def _by_number(
@@ -314,6 +333,15 @@ def export_dataset(version: Path, format: str, folder: Path) -> None:
 
     for path in preferences.export(preferences.load(version), format, folder):  # type: ignore[arg-type]
         click.echo(str(path))
+
+
+def _keep_aside(session: Session, items: Sequence[SetAside]) -> None:
+    """Keep what can't be used, each once, and say where."""
+    from workbench import ratings
+    from workbench.journal import Journal
+    from workbench.records import SetAside
+
+    _say_aside(session, ratings.set_aside(Journal(session.aside, SetAside), items))
 
 
 def _say_aside(session: Session, number: int) -> None:
