@@ -83,7 +83,8 @@ def read_prompts(project: LangfuseProject, dataset: str, side: Split = "train") 
 def write_prompts(project: LangfuseProject, dataset: str, prompts: Iterable[Prompt]) -> int:
     """Write prompts as items, the dataset too where it is missing; how many were new or changed.
 
-    They name no side: read again, they are for training. Items of other prompts stay.
+    They name no side: read again, they are for training. Items of other prompts stay. No
+    command does this.
     """
     items = [
         DatasetItem(

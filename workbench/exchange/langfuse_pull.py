@@ -71,7 +71,8 @@ def pull_scores(
     without it the server's score configs count, then common sense over the scores
     of this pull (see `scores.read` and `guess`).
     `unnamed` is the rater of scores that came by the API and name no one: set
-    it to `rule:NAME` or `model:NAME` where a program wrote them.
+    it to `rule:NAME` or `model:NAME` where a program wrote them. The command line
+    has no option for it.
     Raises ServerError where the server refuses or can't be reached; journals
     then hold what they held, and pulling again goes on.
     """
