@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from agent_parts import READ, SHELL, Few, Scripted, calling
-from workbench.tools import Context
 
 from workbench import tracing
 from workbench.agents.agent import Agent
@@ -21,6 +20,7 @@ from workbench.agents.state import Budget
 from workbench.approval import Decision, Grants, Policy, Rule
 from workbench.errors import ApprovalError, InputError, ServerError, ToolError
 from workbench.settings import Settings
+from workbench.tools import Context
 
 FREE = Policy((Rule("approve"),))
 
