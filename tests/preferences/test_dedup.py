@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from random import Random
 
 import pytest
@@ -111,18 +112,66 @@ def test_a_person_s_pair_stays_against_any_number_of_rules():
     assert (kept.raters, kept.weight) == (("person:anna",), 1.0)
 
 
+@cache
+def runs(text: str) -> frozenset[str]:
+    return frozenset(text[i : i + 5] for i in range(max(1, len(text) - 4)))
+
+
+@cache
 def similarity(one: str, other: str) -> float:
     """Jaccard similarity of runs of five characters, as it is documented."""
-    a, b = ({text[i : i + 5] for i in range(max(1, len(text) - 4))} for text in (one, other))
+    a, b = runs(one), runs(other)
     return len(a & b) / len(a | b)
 
 
+def expected(pairs: list[Preference], near: float) -> dict[str, float]:
+    """Ids and weights of what is kept, as it is documented, by comparing all with all."""
+
+    def texts(pair: Preference) -> tuple[str, ...]:
+        asked = f"user: {pair.prompt.messages[0].content}"
+        said = (" ".join(text.split()) for text in (asked, pair.chosen.text, pair.rejected.text))
+        return tuple(said)
+
+    def is_like(one: Preference, other: Preference, *, swapped: bool) -> bool:
+        (p, a, b), (q, c, d) = texts(one), texts(other)
+        straight, crossed = (
+            [similarity(a, c), similarity(b, d)],
+            [similarity(a, d), similarity(b, c)],
+        )
+        wanted, otherwise = (crossed, straight) if swapped else (straight, crossed)
+        if min(similarity(p, q), *wanted) < near:
+            return False
+        ahead = sum(wanted) - sum(otherwise)
+        return min(otherwise) < near or ahead > 0 or (ahead == 0 and not swapped)
+
+    def standing(said: list[Preference]) -> tuple[bool, int]:
+        people = [p for p in said if p.raters[0].startswith("person:")]
+        return bool(people), sum(len(p.ratings) for p in people or said)
+
+    groups: list[list[Preference]] = []
+    for pair in sorted(pairs, key=lambda p: (-standing([p])[0], -len(p.ratings), p.id)):
+        like = [group for group in groups if is_like(pair, group[0], swapped=False)]
+        (like[0] if like else groups).append(pair if like else [pair])
+    kept = {}
+    for group in groups:
+        against = [standing(g) for g in groups if is_like(group[0], g[0], swapped=True)]
+        if all(standing(group) > other for other in against):
+            kept[group[0].id] = group[0].weight
+            for by_person, m in against:
+                person, n = standing(group)
+                if person == by_person:
+                    kept[group[0].id] *= (n - m) / (n + m)
+    return kept
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_near_duplicates_are_those_that_comparing_all_would_find(seed):
+def test_near_duplicates_and_opposites_are_those_that_comparing_all_would_find(seed):
     """A template filled differently, so that most are nearly alike, and some nearly enough."""
     random = Random(seed)
     near = random.choice([0.5, 0.7, 0.8, 0.9, 1.0])
     template = [LONG * random.choice([1, 2, 5]) for _ in range(3)]
+    if seed % 2:  # else even the two answers of a pair are nearly alike
+        template[2] = template[2][::-1]
 
     def filled(text: str) -> str:
         places = random.sample(range(len(text)), random.choice([0, 1, 2, 8]))
@@ -130,23 +179,121 @@ def test_near_duplicates_are_those_that_comparing_all_would_find(seed):
 
     # "No." tells the two answers apart where nothing was filled in.
     texts = [(filled(a), filled(b), "No. " + filled(c)) for a, b, c in [template] * 80]
-    pairs = [replace(preference(*t), id=f"{n:03}") for n, t in enumerate(dict.fromkeys(texts))]
-    expected: list[Preference] = []
-    for pair in pairs:
-        if not any(
-            similarity(
-                f"user: {pair.prompt.messages[0].content.strip()}",
-                f"user: {kept.prompt.messages[0].content.strip()}",
-            )
-            >= near
-            and similarity(pair.chosen.text.strip(), kept.chosen.text.strip()) >= near
-            and similarity(pair.rejected.text.strip(), kept.rejected.text.strip()) >= near
-            for kept in expected
-        ):
-            expected.append(pair)
+    texts = [(a, *((b, c) if random.random() < 0.8 else (c, b))) for a, b, c in texts]
+    once = {(a, *sorted((b, c))): (a, b, c) for a, b, c in texts}
+    pairs = [
+        replace(
+            preference(*text, raters=(random.choice(["person:anna", "rule:x", "rule:y"]),)),
+            id=f"{n:03}",
+            ratings=tuple(f"{n} {i}" for i in range(random.choice([1, 1, 2, 3]))),
+        )
+        for n, text in enumerate(once.values())
+    ]
     result = deduplicate(pairs, near=near)
-    assert [p.id for p in result.kept] == [p.id for p in expected]
-    assert len(pairs) > 60
+    assert {p.id: p.weight for p in result.kept} == pytest.approx(expected(pairs, near), abs=1e-3)
+    assert len(result.kept) + result.dropped.total == len(pairs) > 60
+    assert deduplicate(result.kept, near=near).kept == result.kept
+
+
+def nearly(
+    pair: Preference, id: str, *, said: int = 1, raters=("person:ben",), swap=""
+) -> Preference:
+    """The same pair with a sign more in each of its texts; with `swap`, the opposite one."""
+    asked = replace(pair.prompt.messages[0], content=pair.prompt.messages[0].content + "?")
+    chosen, rejected = (replace(c, text=c.text + "!") for c in (pair.chosen, pair.rejected))
+    return replace(
+        pair,
+        id=id,
+        prompt=replace(pair.prompt, messages=(asked,)),
+        chosen=rejected if swap else chosen,
+        rejected=chosen if swap else rejected,
+        ratings=tuple(f"{id} {n}" for n in range(said)),
+        raters=raters,
+    )
+
+
+ASKED = "Why should a turbo cool down before the engine stops, and for how long does it take?"
+BELTS = "A belt drives it from the crankshaft, so that it stops at once when the engine does. "
+ONCE = preference(ASKED, LONG, BELTS)
+RULES = ("rule:a", "rule:b")
+
+
+def test_of_nearly_equal_pairs_a_person_s_stays_whatever_rules_say():
+    by_rules = nearly(ONCE, "rules", said=5, raters=RULES)
+    for pairs in ([ONCE, by_rules], [by_rules, ONCE]):
+        result = deduplicate(pairs)
+        assert result.kept == (ONCE,)
+        assert result.dropped == Dropped(near_duplicates=1)
+
+
+def test_nearly_opposite_pairs_end_as_opposite_ones_do():
+    assert deduplicate([ONCE, nearly(ONCE, "one", swap="yes")]).dropped == Dropped(contradictions=2)
+    three = nearly(ONCE, "three", said=3, swap="yes")
+    [kept] = deduplicate([ONCE, three]).kept
+    assert (kept.id, kept.weight) == ("three", 0.5)
+    rules = nearly(ONCE, "rules", said=9, raters=RULES, swap="yes")
+    result = deduplicate([ONCE, rules])
+    assert result.kept == (ONCE,)
+    assert result.dropped == Dropped(contradictions=1)
+    assert len(deduplicate([ONCE, three], near=1.0).kept) == 2
+
+
+def test_nearly_equal_pairs_stand_together_against_an_opposite():
+    again, against = nearly(ONCE, "again"), nearly(nearly(ONCE, ""), "against", swap="yes")
+    result = deduplicate([against, again, ONCE])
+    assert result.dropped == Dropped(near_duplicates=1, contradictions=1)
+    assert [p.weight for p in result.kept] == [pytest.approx(1 / 3, abs=1e-4)]
+
+
+def test_rules_that_say_what_a_person_says_do_not_outvote_two_persons():
+    rules = replace(ONCE, id="rules", ratings=("1", "2", "3"), raters=RULES)
+    two = nearly(ONCE, "two", said=2, raters=("person:ben", "person:cleo"), swap="yes")
+    assert [p.id for p in deduplicate([ONCE, rules, two]).kept] == ["two"]
+    exact = replace(ONCE, id="two", chosen=ONCE.rejected, rejected=ONCE.chosen, ratings=("x", "y"))
+    assert [p.id for p in deduplicate([ONCE, rules, exact]).kept] == ["two"]
+
+
+def test_two_corrections_of_one_answer_are_near_duplicates_and_no_contradiction():
+    """All four texts are nearly alike; both prefer something to the same original."""
+    one = preference(ASKED, LONG.replace("clean oil", "cleaner oil"), LONG)
+    two = preference(ASKED, LONG.replace("great speed", "high speed"), LONG)
+    assert deduplicate([one, two], near=0.7).dropped == Dropped(near_duplicates=1)
+    back = nearly(one, "back", swap="yes")
+    assert deduplicate([one, back], near=0.7).dropped == Dropped(contradictions=2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_100_planted_near_contradictions_none_is_left(seed):
+    """A word of each text changed, the answers swapped, more or fewer ratings than the first."""
+    random = Random(seed)
+    vocabulary = [f"{a}{b}{c}" for a in "bdfgklmn" for b in "aeiou" for c in ("st", "rk", "ll")]
+
+    def text(words: int) -> str:
+        return " ".join(random.choice(vocabulary) for _ in range(words))
+
+    def changed(words: str) -> str:
+        at = random.randrange(len(words.split()))
+        return " ".join("other" if i == at else w for i, w in enumerate(words.split()))
+
+    pairs, against = [], 0
+    for n in range(100):
+        one = replace(preference(text(90), text(120), text(110)), id=f"{n} one")
+        asked = replace(one.prompt.messages[0], content=changed(one.prompt.messages[0].content))
+        said = random.choice([1, 2])
+        other = replace(
+            one,
+            id=f"{n} other",
+            prompt=replace(one.prompt, messages=(asked,)),
+            chosen=replace(one.rejected, text=changed(one.rejected.text)),
+            rejected=replace(one.chosen, text=changed(one.chosen.text)),
+            ratings=tuple(f"{n} {i}" for i in range(said)),
+        )
+        pairs += [one, other]
+        against += 2 if said == 1 else 1
+    random.shuffle(pairs)
+    result = deduplicate(pairs)
+    assert result.dropped == Dropped(contradictions=against)
+    assert all(p.id.endswith("other") for p in result.kept)
 
 
 def test_answers_without_any_text_are_no_obstacle():

@@ -4,8 +4,9 @@ Two notions of it. `words` of a text know no order, so that a paraphrase with th
 same words is the same; such sets are small, and `alike` compares them exactly.
 `shingles`, runs of five characters, know order, so that "A beats B" is not
 "B beats A"; such sets are large, and MinHash proposes which of them to compare to
-find the `firsts` of their kind. The seed of MinHash is fixed. This module knows
-nothing about meaning: a paraphrase in other words is another text.
+find the `firsts` of their kind, and which of those say the opposite. The seed of
+MinHash is fixed. This module knows nothing about meaning: a paraphrase in other
+words is another text.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import unicodedata
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
     Hashes = NDArray[np.uint64]
     """A set as its hashes: sorted, each once."""
+    Triple = tuple[Hashes, Hashes, Hashes]
+    """A prompt and two answers to it, each as its shingles."""
+    _Band = tuple[int, bytes]
 
 _SHINGLE = 5
 _FACTOR = 0x9E3779B97F4A7C15
@@ -32,6 +37,7 @@ _PERMUTATIONS = 128
 _MISSED = 1e-3
 _AT_ONCE = 8192
 _ROUNDING = 1e-9
+_AS_THEY_STAND, _SWAPPED = (0, 1, 2), (0, 2, 1)
 
 # Scripts written without spaces: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
 _UNSPACED = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
@@ -113,54 +119,104 @@ def shingles(text: str) -> Hashes:
     return np.unique(hashes)
 
 
-def firsts(texts: Sequence[tuple[Hashes, ...]], threshold: float) -> list[int]:
-    """Places in `texts` that are kept: each in turn, unless it is like one kept before it.
+@dataclass(frozen=True)
+class Firsts:
+    """What is left of texts when each in turn goes that is like one left before it.
 
-    A text is a tuple of as many sets as every other, such as the shingles of a prompt
-    and of its two answers. Two are alike where each set has a Jaccard similarity of
-    `threshold` or more with its counterpart; two empty sets are equal. About one in a
-    thousand of those that are like another is missed at most: MinHash proposes and
-    `_Alike` compares exactly. Only what is kept is looked up, by that set of a text
-    which has the fewest others in its buckets, so that texts of one template cost
-    little more than others.
+    `of` has, for each place, that of the first it is like; of a first, its own.
+    `swapped` are the firsts, two by two, that are alike when the answers of one
+    change places.
+    """
+
+    of: tuple[int, ...]
+    swapped: tuple[tuple[int, int], ...]
+
+
+def firsts(texts: Sequence[Triple], threshold: float) -> Firsts:
+    """Which of `texts` are like one before them, as they stand or with answers swapped.
+
+    Two are alike where each set has a Jaccard similarity of `threshold` or more with
+    its counterpart; two empty sets are equal. Where a text's own answers are alike,
+    it may be like another in both ways: the greater sum of similarities tells which,
+    and as they stand where both are equal. About one in a thousand of those that are
+    like another is missed at most: MinHash proposes and `_Alike` compares exactly.
+    Only firsts are looked up, by that set of a text which has the fewest others in
+    its buckets, so that texts of one template cost little more than others.
 
     Source: Broder, "On the resemblance and containment of documents" (1997); the
     bands are those of Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets",
     section 3.4.
     """
-    import numpy as np
-
-    columns = list(zip(*texts, strict=True))
-    bands = [_Bands(threshold) for _ in columns]
-    alike = [_Alike(sets, threshold) for sets in columns]
-    kept: list[int] = []
-    for place, parts in enumerate(texts):
-        buckets = [some.buckets(items) for some, items in zip(bands, parts, strict=True)]
-        proposed = np.zeros(len(texts), bool)
-        for bucket in min(buckets, key=lambda found: sum(map(len, found))):
-            proposed[np.frombuffer(bucket, np.int64)] = True
-        others = np.flatnonzero(proposed)
-        for compared in alike:
-            others = compared.with_one(place, others)
-        if not len(others):
-            kept.append(place)
-            for bucket in chain.from_iterable(buckets):
-                bucket.append(place)
-    return kept
+    if not texts:
+        return Firsts((), ())
+    lookup = _Lookup(texts, threshold)
+    of: list[int] = []
+    swapped: list[tuple[int, int]] = []
+    for place in range(len(texts)):
+        keys = lookup.keys(place)
+        like = (
+            int(other)
+            for other in lookup.found(place, keys, _AS_THEY_STAND)
+            if not lookup.is_rather_swapped(place, other)
+        )
+        of.append(next(like, place))
+        if of[place] == place:
+            swapped += [(int(o), place) for o in lookup.found(place, keys, _SWAPPED)]
+            lookup.add(place, keys)
+    return Firsts(tuple(of), tuple(swapped))
 
 
-class _Bands:
-    """Places of sets by the bands of their MinHash signatures; who shares one may be alike."""
+class _Lookup:
+    """Finds, of the texts added, those like one: by buckets of MinHash bands, then exactly."""
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, texts: Sequence[Triple], threshold: float) -> None:
         from datasketch import MinHash
 
+        self._texts, self._threshold = texts, threshold
         self._rows = _rows(threshold)
         self._empty = MinHash(num_perm=_PERMUTATIONS, seed=1, hashfunc=int)
-        self._buckets: dict[tuple[int, bytes], array[int]] = {}
+        self._buckets: list[dict[_Band, array[int]]] = [{} for _ in _AS_THEY_STAND]
+        # Every set of every text, those of one column side by side.
+        self._alike = _Alike(list(chain.from_iterable(zip(*texts, strict=True))), threshold)
 
-    def buckets(self, items: Hashes) -> list[array[int]]:
-        """The bucket of each band of a set's signature, to read or to add a place to."""
+    def keys(self, place: int) -> list[list[_Band]]:
+        """The bands of the signature of each set of a text."""
+        return [self._bands(items) for items in self._texts[place]]
+
+    def add(self, place: int, keys: list[list[_Band]]) -> None:
+        """Let a text be found from now on."""
+        for buckets, bands in zip(self._buckets, keys, strict=True):
+            for band in bands:
+                buckets.setdefault(band, array("q")).append(place)
+
+    def found(
+        self, place: int, keys: list[list[_Band]], columns: tuple[int, ...]
+    ) -> NDArray[np.int_]:
+        """Those like a text, each of its sets compared with theirs in the column given for it."""
+        import numpy as np
+
+        proposals = [
+            [self._buckets[column][band] for band in bands if band in self._buckets[column]]
+            for column, bands in zip(columns, keys, strict=True)
+        ]
+        proposed = np.zeros(len(self._texts), bool)
+        for bucket in min(proposals, key=lambda buckets: sum(map(len, buckets))):
+            proposed[np.frombuffer(bucket, np.int64)] = True
+        others = np.flatnonzero(proposed)
+        for own, column in enumerate(columns):
+            mine, theirs = (at * len(self._texts) for at in (own, column))
+            others = self._alike.with_one(mine + place, theirs + others) - theirs
+        return others
+
+    def is_rather_swapped(self, place: int, other: int) -> bool:
+        """Whether two texts that are alike as they stand are more so with answers swapped."""
+        (_, a, b), (_, c, d) = self._texts[place], self._texts[other]
+        crossed = (_similarity(a, d), _similarity(b, c))
+        if min(crossed) < self._threshold - _ROUNDING:
+            return False
+        return sum(crossed) > _similarity(a, c) + _similarity(b, d)
+
+    def _bands(self, items: Hashes) -> list[_Band]:
         import numpy as np
 
         sketch = self._empty.copy()
@@ -168,8 +224,7 @@ class _Bands:
         for start in range(0, len(low), _AT_ONCE):
             sketch.update_batch(low[start : start + _AT_ONCE])
         bands = range(0, _PERMUTATIONS - self._rows + 1, self._rows)
-        keys = ((at, sketch.hashvalues[at : at + self._rows].tobytes()) for at in bands)
-        return [self._buckets.setdefault(key, array("q")) for key in keys]
+        return [(at, sketch.hashvalues[at : at + self._rows].tobytes()) for at in bands]
 
 
 class _Alike:
@@ -216,6 +271,14 @@ class _Alike:
         found = others[self._whole[others] @ self._here >= shared]
         self._here[items] = 0
         return found
+
+
+def _similarity(one: Hashes, other: Hashes) -> float:
+    import numpy as np
+
+    shared = len(np.intersect1d(one, other, assume_unique=True))
+    either = len(one) + len(other) - shared
+    return shared / either if either else 1.0
 
 
 def _rows(threshold: float) -> int:
