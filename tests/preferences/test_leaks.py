@@ -16,7 +16,7 @@ from workbench import prompts as collections
 from workbench.errors import InputError
 from workbench.evaluation import held_out
 from workbench.preferences import Fractions, connect, split
-from workbench.records import Origin, Prompt
+from workbench.records import Message, Origin, Prompt, ToolCall
 
 HALF = Fractions(validation=0.25, test=0.25)
 REAL = collections.load(Path(__file__).parents[2] / "datasets" / "prompts", ["en", "ru"])
@@ -155,10 +155,50 @@ def test_what_is_empty_connects_nothing():
     assert connect(bare).count == 9
 
 
+def test_an_empty_question_connects_nothing_and_is_a_component_of_its_own():
+    """A project whose tasks have no prompt text gives such prompts."""
+    empty = [replace(prompt(""), id=f"task {i}") for i in range(40)]
+    silent = replace(prompt("", system="Be brief."), id="silent")
+    none = replace(prompt(""), id="none", messages=())
+    assert connect([*empty, silent, none]).count == 42
+    assert set(split(empty, HALF)) == {"train", "validation", "test"}
+    assert connect([empty[0], prompt("What?"), empty[0]]).count == 2
+    tied = [replace(p, origin=Origin(session="one")) for p in empty]
+    assert connect([*tied, prompt("What?")]).count == 2
+
+
+def test_what_only_calls_tools_is_a_question():
+    call = Message("assistant", "", (ToolCall("1", "find", "{}"),))
+    asked = [replace(prompt(""), id=id, messages=(call,)) for id in ("one", "two")]
+    assert connect(asked).count == 1
+
+
+def one_word_of_ten_changed(text: str, rng: random.Random, vocabulary: list[str]) -> str:
+    """Another word in place of one in each ten begun, at least one."""
+    words = text.split()
+    for at in rng.sample(range(len(words)), max(1, len(words) // 10)):
+        words[at] = rng.choice([w for w in vocabulary if w not in words])
+    return " ".join(words)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_500_questions_with_one_word_of_ten_changed_most_are_on_one_side(seed):
+    """Not all: a question of up to six words is another one with one word changed."""
+    rng = random.Random(seed)
+    vocabulary = sorted({w for p in REAL for w in p.messages[-1].content.split()})
+    firsts = real_looking(rng, 500)
+    changed = [
+        prompt(one_word_of_ten_changed(p.messages[-1].content, rng, vocabulary)) for p in firsts
+    ]
+    flat = [p for both in zip(firsts, changed, strict=True) for p in both]
+    sides = split(flat, HALF, seed=seed)
+    whole = sum(a == b for a, b in zip(sides[::2], sides[1::2], strict=True))
+    assert whole >= 490
+
+
 def test_strange_prompts_are_connected_with_themselves_alone():
     strange = [prompt(text) for text in STRANGE_TEXTS.values()]
-    # "blank" and "empty" are the same question.
-    assert connect(strange).count == len(strange) - 1
+    assert connect(strange).count == len(strange)
     assert connect([*strange, *strange]).names == connect(strange).names * 2
 
 

@@ -3,7 +3,8 @@
 Prompts that are connected are on one side, always. These connect, also in a
 chain: an equal topic, an equal question (letter case and system prompt aside),
 nearly the same words in a question, whatever their order, an equal session, a
-debate, and any document that both were given. What is empty connects nothing.
+debate, and any document that both were given. What is empty connects nothing, a
+question neither.
 
 The side is a seeded hash of one name in the component (a topic where there is
 one), so that it depends neither on the order of the prompts nor on other
@@ -58,7 +59,7 @@ class Fractions:
 
 _Key = tuple[int, str]
 """A kind, smaller where it should speak for a component rather than another, and a name."""
-_TOPIC, _DEBATE, _SESSION, _DOCUMENT, _QUESTION = range(5)
+_TOPIC, _DEBATE, _SESSION, _DOCUMENT, _QUESTION, _ITSELF = range(6)
 
 
 @dataclass(frozen=True)
@@ -115,15 +116,20 @@ def connect(prompts: Sequence[Prompt]) -> Components:
 
 
 def _keys(prompt: Prompt) -> tuple[_Key, ...]:
-    """The names that a prompt shares with those it is connected with; at least its question."""
+    """The names that a prompt shares with those it is connected with; at least one.
+
+    The last is its question, and where that is empty its own id.
+    """
     origin = prompt.origin
+    question = question_key(prompt)
     named = (
         (_TOPIC, normalise(prompt.topic).casefold()),
         (_DEBATE, origin.debate.strip()),
         (_SESSION, origin.session.strip()),
         *((_DOCUMENT, document.strip()) for document in origin.documents),
     )
-    return (*((kind, name) for kind, name in named if name), (_QUESTION, question_key(prompt)))
+    last = (_QUESTION, question) if question else (_ITSELF, prompt.id)
+    return (*((kind, name) for kind, name in named if name), last)
 
 
 def _draw(key: _Key, seed: int) -> float:

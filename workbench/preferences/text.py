@@ -27,9 +27,11 @@ def prompt_key(prompt: Prompt) -> str:
 
 
 def question_key(prompt: Prompt) -> str:
-    """What was asked, whatever the system prompt and the case of its letters."""
-    turns = [_turn(message) for message in prompt.messages if message.role != "system"]
-    return unicodedata.normalize("NFKC", "\n".join(turns)).casefold()
+    """What was asked, whatever the system prompt and letter case; "" where nothing was."""
+    said = [message for message in prompt.messages if message.role != "system"]
+    if not any(normalise(message.content) or message.tool_calls for message in said):
+        return ""
+    return unicodedata.normalize("NFKC", "\n".join(map(_turn, said))).casefold()
 
 
 def asked(prompt: Prompt) -> str:
