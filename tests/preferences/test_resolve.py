@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import pytest
 from examples import candidate_set, rating
@@ -84,6 +85,50 @@ def test_bradley_terry_takes_no_pair_that_nobody_judged_so():
     votes = by("b>a", "a>c", "a>c", "a>c", "c>b")
     votes += by("c>b", "c>b", raters=("person:fay", "person:gil"))
     assert ("a", "b") not in built(votes, resolve="bradley-terry")
+
+
+def test_rules_on_neighbouring_pairs_do_not_move_what_persons_compared():
+    people = by("a>b", "a>b", "b>a")
+    alone = built(people, resolve="bradley-terry")
+    assert alone == {("a", "b"): pytest.approx(0.29, abs=0.01)}
+    rules = [rating("s", o, rater=f"rule:{n}") for n in range(50) for o in ("b>c", "c>a")]
+    found = built([*people, *rules], resolve="bradley-terry")
+    assert found["a", "b"] == alone["a", "b"]
+    # What no person compared is for the rules to say.
+    assert found.keys() == {("a", "b"), ("b", "c"), ("c", "a")}
+    assert ("b", "a") not in built([*by("ab"), *rules], resolve="bradley-terry")
+
+
+def test_rules_do_not_turn_a_pair_that_persons_compared_in_a_chain():
+    people = by("a>b", "b>c")
+    against = [rating("s", "c>a", rater=f"rule:{n}") for n in range(50)]
+    alone = built(people, resolve="bradley-terry")
+    assert built([*people, *against], resolve="bradley-terry") == alone
+    sided = [*people, *against, rating("s", "a>c", rater="rule:agrees")]
+    found = built(sided, resolve="bradley-terry")
+    assert found.keys() == {*alone, ("a", "c")}
+    assert {pair: found[pair] for pair in alone} == alone
+
+
+VOTES = st.lists(st.tuples(st.permutations("abcd"), st.integers(2, 4)), max_size=6)
+
+
+@settings(deadline=None)
+@given(VOTES.filter(bool), VOTES)
+def test_whatever_rules_say_persons_pairs_are_as_without_them(by_people, by_rules):
+    people, rules = (
+        [
+            rating("s", ">".join(order[:n]), rater=f"{kind}:{i}")
+            for i, (order, n) in enumerate(given)
+        ]
+        for kind, given in (("person", by_people), ("rule", by_rules))
+    )
+    for resolve in ("majority", "bradley-terry"):
+        alone = built(people, resolve=resolve)
+        found = built([*people, *rules], resolve=resolve)
+        assert alone.items() <= found.items()
+        judged = {frozenset(p) for r in people for p in combinations(r.shown, 2)}
+        assert {frozenset(pair) for pair in found.keys() - alone.keys()}.isdisjoint(judged)
 
 
 @settings(deadline=None)

@@ -49,9 +49,10 @@ def build(
     strengths over the whole set that differ by `margin` log-odds or more (0.2 by
     default). `trust` is the accuracy of raters, above 0.5 and at most 1, by which
     their votes are weighted (see Rule.power). Where a person judged a pair, votes
-    of models and rules on it don't count. Where one rater both marked and compared
-    two answers, the comparison counts. A correction is chosen against its
-    original; its Completion has the rater as `backend` and no token ids.
+    of models and rules on it don't count, nor do they move its strengths. Where one
+    rater both marked and compared two answers, the comparison counts. A correction
+    is chosen against its original; its Completion has the rater as `backend` and no
+    token ids.
 
     `ratings` and `raters` of a Preference are those who sided with it, `weight`
     is how far the votes agreed: (votes for - votes against) / votes given.

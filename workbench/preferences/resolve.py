@@ -3,8 +3,9 @@
 "majority" counts the votes on each pair alone. "bradley-terry" fits one strength
 per answer to the votes on all pairs of a candidate set, so that what raters said
 of other pairs helps to settle this one. In both, a person is never outvoted by
-models or rules, however many (see votes.py). This module knows nothing about
-texts or files.
+models or rules, however many: where a person judged a pair, they have no vote on it
+(see votes.py), and between answers that people compared, also in a chain, strengths
+are those of people's votes alone. This module knows nothing about texts or files.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from workbench.errors import InputError
-from workbench.preferences.votes import Votes
+from workbench.preferences.votes import Votes, is_person
 
 Strategy = Literal["best-vs-worst", "all"]
 Resolve = Literal["majority", "bradley-terry"]
@@ -88,6 +89,13 @@ def decide(votes: Mapping[frozenset[str], Votes], rule: Rule) -> dict[frozenset[
     tanh((a - b) / 2), which is that same number as the model expects it:
     P(a wins) - P(b wins); pairs closer than the margin are undecided, and so is
     one whose strengths contradict everyone who judged the two.
+
+    Strengths are fitted twice where a person judged: to people's votes, which decide
+    every pair whose two answers those votes connect (a with b and b with c connect
+    a with c), and to all votes, which decide the others. So models and rules neither
+    turn a person's pair nor change its weight, whatever they say of other pairs; and
+    where they alone judged a pair that people's votes connect, it is decided if
+    people's strengths agree with one of them.
     """
     leanings = _strength_leanings if rule.resolve == "bradley-terry" else _majority_leanings
     decisions = {}
@@ -124,11 +132,19 @@ def _majority_leanings(
 def _strength_leanings(
     votes: Mapping[frozenset[str], Votes], rule: Rule
 ) -> dict[frozenset[str], tuple[str, float]]:
-    strength = strengths(votes, rule)
+    from scipy.cluster.hierarchy import DisjointSet
+
+    by_people = {pair: of_pair for pair, of_pair in votes.items() if any(map(is_person, of_pair))}
+    compared = DisjointSet({id for pair in votes for id in pair})
+    for pair in by_people:
+        compared.merge(*pair)
+    of_people = strengths(by_people, rule)
+    of_all = of_people if len(by_people) == len(votes) else strengths(votes, rule)
     margin = MARGIN if rule.margin is None else rule.margin
     leanings = {}
     for pair in votes:
         first, second = sorted(pair)
+        strength = of_people if compared.connected(first, second) else of_all
         difference = strength[first] - strength[second]
         if abs(difference) >= margin:
             leanings[pair] = (first, math.tanh(difference / 2))
