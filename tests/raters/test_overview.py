@@ -124,9 +124,15 @@ def test_unbiased_rankers_are_called_biased_as_rarely_as_stated():
     assert outside <= 32
 
 
+def test_raters_who_use_the_same_id_both_count():
+    both = [pairwise(n, rater=rater) for n in range(6) for rater in ("person:anna", "person:ben")]
+    assert position_bias(both).earlier.n == 12
+    assert position_bias(both).biased
+
+
 def test_nothing_decided_has_no_position_bias():
     found = position_bias([pairwise(1, "ab")])
-    assert (found.earlier.value, found.p) == (None, None)
+    assert (found.earlier.value, found.p, found.biased) == (None, None, False)
 
 
 # --- pace --------------------------------------------------------------------

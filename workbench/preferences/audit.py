@@ -120,7 +120,7 @@ class Audit:
             if position.biased and position.judge != "rule":  # a rule sees no screen
                 found.append(
                     f"Of two answers, raters of kind {position.judge} preferred the one shown "
-                    f"first in {position.share:.0%} ({position.low:.0%} to {position.high:.0%}): "
+                    f"earlier in {position.share:.0%} ({position.low:.0%} to {position.high:.0%}): "
                     "position mattered."
                 )
         if self.personal:

@@ -130,8 +130,8 @@ def _judged(manifest: Manifest) -> Iterator[str]:
     )
     for position in given.positions:
         yield (
-            f"- Position: raters of kind {position.judge} preferred the answer shown first to "
-            f"the one shown last in {position.first} of {position.n} judgements "
+            f"- Position: raters of kind {position.judge} preferred the answer shown earlier "
+            f"in {position.first} of {position.n} pairs that they decided "
             f"({position.share:.0%}, 95 % interval {position.low:.0%} to {position.high:.0%})"
         )
 
@@ -175,9 +175,10 @@ def _resolved(rule: Rule) -> str:
             "of a pair is (votes for - votes against) / votes given, a tie being a vote given."
         ),
         "bradley-terry": (
-            "Bradley-Terry strengths over all judgements of a candidate set, ties as half, "
+            "Bradley-Terry strengths over the judgements of a candidate set, ties as half, "
             "decide the direction; pairs whose strengths differ by less than "
-            f"{rule.margin or 0:g} log-odds are left out. The weight of a pair is "
+            f"{rule.margin or 0:g} log-odds are left out. Between answers that people compared, "
+            "also in a chain, strengths are of their judgements alone. The weight of a pair is "
             "P(chosen wins) - P(rejected wins)."
         ),
     }

@@ -124,7 +124,7 @@ def _positions(axes: Axes, positions: tuple[Position, ...]) -> None:
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set_title("The answer shown first won (dashed: no difference)")
+    axes.set_title("The answer shown earlier won (dashed: no difference)")
 
 
 def _words(name: str, audit: Audit) -> tuple[str, str]:

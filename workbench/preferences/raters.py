@@ -1,30 +1,29 @@
 """The judgements behind a dataset: what kinds they were, and whether position decided them.
 
 A rater who looks at answers side by side may favour the one shown first. Order
-is shuffled, so that the first and the last shown should win equally often. This
-module knows nothing about pairs or texts.
+is shuffled, so that the earlier and the later shown should win equally often. What
+position bias is, and its interval, are those of raters/habits.py. This module knows
+nothing about pairs or texts.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
-from workbench.ratings import ORDERS, check, standing
+from workbench.ratings import ORDERS, check, not_undone, standing
 from workbench.records import CandidateSet, Rating
 
 
 @dataclass(frozen=True)
 class Position:
-    """How often one kind of rater put the answer shown first above the one shown last.
+    """How often the answer shown earlier won, over all raters of one kind.
 
-    Of `n` judgements that preferred one of the two (with two answers: that are no
-    tie), in `first` the one shown first was better; `share` is first / n, `low`
-    and `high` are its 95 % Wilson score interval. An interval without 0.5 says
-    that position mattered.
+    Of `n` pairs of answers of which one won, `first` were won by the one shown
+    earlier; `share` is first / n, `low` and `high` are its 95 % interval, for which
+    the pairs of one candidate set are not independent (habits.position_bias). An
+    interval without 0.5 says that position mattered.
     """
 
     judge: str
@@ -60,7 +59,12 @@ class Judgements:
 
 
 def judgements(candidate_sets: Iterable[CandidateSet], ratings: Sequence[Rating]) -> Judgements:
-    """The numbers of the ratings that `build` is given, for `write` and its audit."""
+    """The numbers of ratings as their journal has them, for `write` and its audit.
+
+    Give all of them, unchecked: those that passed `ratings.check` have none to set
+    aside. As in `raters.summary`, position is told from every comparison that nobody
+    took back, repeats included.
+    """
     checked = check(ratings, candidate_sets)
     counted = standing(checked.good)
     kinds = Counter(_kind(rating) for rating in counted)
@@ -72,24 +76,8 @@ def judgements(candidate_sets: Iterable[CandidateSet], ratings: Sequence[Rating]
         marks=kinds["thumbs"] + kinds["stars"],
         corrections=kinds["correction"],
         set_aside=len(checked.aside),
-        positions=_positions(rating for rating in counted if _kind(rating) == "decided"),
+        positions=tuple(_positions(not_undone(checked.good))),
     )
-
-
-def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Bounds of a share of `n` > 0 independent trials.
-
-    With z the normal quantile and p = successes / n: (p + z²/2n -+
-    z sqrt(p (1 - p) / n + z²/4n²)) / (1 + z²/n).
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical
-    inference", Journal of the American Statistical Association 22 (1927).
-    """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, scale = successes / n, 1 + z**2 / n
-    centre = (share + z**2 / (2 * n)) / scale
-    reach = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / scale
-    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def _kind(rating: Rating) -> str:
@@ -100,16 +88,14 @@ def _kind(rating: Rating) -> str:
     return "decided" if len([group for group in rating.ranking if group]) > 1 else "tie"
 
 
-def _positions(decided: Iterable[Rating]) -> tuple[Position, ...]:
-    outcomes: dict[str, Counter[bool]] = {}
-    for rating in decided:
-        rank = {id: place for place, group in enumerate(rating.ranking) for id in group}
-        first, last = (rank.get(rating.shown[end]) for end in (0, -1))
-        if first is not None and last is not None and first != last:
-            judge = rating.rater.partition(":")[0]
-            outcomes.setdefault(judge, Counter())[first < last] += 1
-    return tuple(
-        Position(judge, n, count[True], count[True] / n, *wilson(count[True], n))
-        for judge, count in sorted(outcomes.items())
-        for n in [count.total()]
-    )
+def _positions(ratings: Sequence[Rating]) -> Iterator[Position]:
+    """One for each kind of rater that preferred an answer."""
+    from workbench.raters.habits import position_bias  # numpy, for those who ask for figures
+
+    judges = [rating.rater.partition(":")[0] for rating in ratings]
+    for judge in sorted(set(judges)):
+        of_kind = [rating for rating, by in zip(ratings, judges, strict=True) if by == judge]
+        wins = position_bias(of_kind).earlier
+        if wins.value is not None and wins.low is not None and wins.high is not None:
+            first = round(wins.value * wins.n)
+            yield Position(judge, wins.n, first, wins.value, wins.low, wins.high)

@@ -44,6 +44,12 @@ class PositionBias:
     earlier: Estimate
     p: float | None
 
+    @property
+    def biased(self) -> bool:
+        """Whether the interval leaves out one half."""
+        low, high = self.earlier.low, self.earlier.high
+        return low is not None and high is not None and not low <= 0.5 <= high
+
 
 @dataclass(frozen=True)
 class TooFast:
@@ -80,22 +86,23 @@ def consistency(ratings: Iterable[Rating]) -> Estimate:
 
 
 def position_bias(ratings: Iterable[Rating]) -> PositionBias:
-    """Whether one rater prefers what is shown first.
+    """Whether a rater, or several as one, prefers what is shown first.
 
-    `ratings` are one rater's that nobody took back, repeats included. Counted are all
+    `ratings` are those that nobody took back, repeats included. Counted are all
     pairs of a rating in which one answer won: in a ranking the pairs within it, won
     by the earlier-shown or by the later-shown answer; of a model judge's question
     both orders. Without bias half are won by the earlier.
 
     Pairs of one set depend on each other, so `p` is an exact two-sided sign test over
     sets: how many have more pairs won by the earlier than by the later. With one
-    pair a set this is the exact binomial test.
+    pair a set this is the exact binomial test. What several raters say of one set
+    depends on each other too, since they judge the same answers.
     """
     from scipy.stats import binomtest
 
     earlier: dict[str, int] = defaultdict(int)
     decided: dict[str, int] = defaultdict(int)
-    for rating in {rating.id: rating for rating in ratings}.values():
+    for rating in {(rating.rater, rating.id): rating for rating in ratings}.values():
         for choice in _shown(rating):
             if choice.winner is not None:
                 earlier[rating.candidate_set] += choice.winner == choice.earlier

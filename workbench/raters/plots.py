@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_RATERS = 12
-_SIGNIFICANT = 0.05
 _ROW = 0.4  # inches
 _NUMBER = 8.0  # points
 _ROOMY = 8  # raters, whose numbers fit their cells
@@ -123,8 +122,7 @@ def _estimates(
 
 
 def _bias_colour(rater: Rater) -> str:
-    p = rater.position.p
-    return style.BASE if p is not None and p < _SIGNIFICANT else style.ADAPTER
+    return style.BASE if rater.position.biased else style.ADAPTER
 
 
 def _title(raters: Raters) -> str:
@@ -149,8 +147,8 @@ def _note(raters: Raters, *, shown: int) -> str:
         )
     parts.append(
         "Lines are 95 % intervals. Accuracy is estimated from the agreement of "
-        f"{raters.agreement_of} and needs three of them. Orange: the place on the screen matters "
-        "(p < 0.05). –: can't be told."
+        f"{raters.agreement_of} and needs three of them. Orange: the place on the screen matters. "
+        "–: can't be told."
     )
     return " ".join(parts)
 
