@@ -36,10 +36,28 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from workbench.backends import Backend
 from workbench.errors import InputError
-from workbench.records import Delta, Message, Role, Sampling, Tool, ToolCall, Usage
+from workbench.records import (
+    Delta,
+    Message,
+    NamedTool,
+    Role,
+    Sampling,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    Usage,
+)
 
 _ROLES: dict[str, Role] = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
-_CHOICES = {None: "auto", "any": "required", True: "required", False: "none"}
+_CHOICES: dict[str | bool | None, ToolChoice] = {
+    None: "auto",
+    False: "auto",
+    "auto": "auto",
+    "any": "required",
+    "required": "required",
+    True: "required",
+    "none": "none",
+}
 
 
 class BackendChat(BaseChatModel):
@@ -66,7 +84,7 @@ class BackendChat(BaseChatModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """This model with tools; `tool_choice` is "auto", "any", "none" or the name of one."""
         offered = tuple(map(_tool, tools))
-        choice = _CHOICES.get(tool_choice, tool_choice)
+        choice = _CHOICES.get(tool_choice) or NamedTool(str(tool_choice))
         return self.bind(tools=offered, tool_choice=choice, **kwargs)
 
     def with_structured_output(
