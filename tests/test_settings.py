@@ -9,6 +9,7 @@ import pytest
 
 from workbench.errors import SettingsError
 from workbench.settings import Settings, find_root
+from workbench.tracing import Tracer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,6 +65,26 @@ def test_an_address_with_a_password_is_refused_without_repeating_it(
     with pytest.raises(SettingsError, match=f"{name} holds an @") as caught:
         Settings.load({name: address}, root=tmp_path)
     assert "pw-7" not in str(caught.value)
+
+
+def test_what_must_not_be_shown_is_known_to_whoever_writes(tmp_path: Path) -> None:
+    address = "postgresql://anna:pw-7@db/plant"
+    given = {
+        "LANGFUSE_SECRET_KEY": "sk-very-secret",
+        "DATABASES": f"plant={address},local=sqlite:a",
+    }
+    settings = Settings.load(given, root=tmp_path)
+    assert set(settings.secrets) == {
+        "sk-very-secret",
+        f"plant={address}",
+        address,
+        "local=sqlite:a",
+        "sqlite:a",
+    }
+    tracer = Tracer(tmp_path / "spans.jsonl", settings.with_(langfuse_secret_key=""))
+    with tracer.span("tool", "query", input=f"asks {address}") as span:
+        span.finish(output=f"plant={address} failed")
+    assert "pw-7" not in (tmp_path / "spans.jsonl").read_text()
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:

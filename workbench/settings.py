@@ -98,6 +98,18 @@ class Settings:
         }
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not be shown anywhere: what `repr` leaves out, the longest first.
+
+        Of a database its address alone is one as well.
+        """
+        hidden = [getattr(self, f.name) for f in fields(self) if not f.repr]
+        texts = [value for value in hidden if isinstance(value, str)]
+        for entry in self.databases:
+            texts += [entry, entry.partition("=")[2]]
+        return tuple(sorted(filter(None, texts), key=len, reverse=True))
+
+    @property
     def onnx_served(self) -> OnnxPrecision:
         """`onnx_precision`, or the one that suits the provider."""
         return self.onnx_precision or ("fp16" if self.onnx_provider == "cuda" else "int8")

@@ -24,6 +24,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
+from langsmith import tracing_context
 
 from workbench.agents import loop
 from workbench.agents.calls import Calls
@@ -181,9 +182,11 @@ class Agent:
             steps = graph.stream(
                 given, config, stream_mode=["messages", "updates"], durability="sync"
             )
-            for kind, item in steps:
-                if progress is not None:
-                    _tell(progress, kind, item)
+            # Whatever LANGSMITH_* says: nothing of a run leaves this machine by LangChain.
+            with tracing_context(enabled=False):
+                for kind, item in steps:
+                    if progress is not None:
+                        _tell(progress, kind, item)
             snapshot = graph.get_state(config)
             waiting = [task.interrupts[0] for task in snapshot.tasks if task.interrupts]
             request = msgspec.convert(waiting[0].value, Request) if waiting else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -56,9 +56,7 @@ class Tracer:
 
         self.path = Path(path)
         self.session = session
-        self._secrets = tuple(
-            value for f in fields(settings) if not f.repr and (value := getattr(settings, f.name))
-        )
+        self._secrets = settings.secrets
         self._destination = sinks.Destination(Journal(self.path, SpanRecord), session)
         self._provider = sinks.provider(settings)
         self._tracer = self._provider.get_tracer("workbench")
