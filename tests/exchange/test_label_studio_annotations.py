@@ -291,6 +291,13 @@ def test_others_tasks_become_candidate_sets_of_their_texts() -> None:
     assert made.completion(rating.ranking[0][0]).text == "right text"
 
 
+def test_pages_without_a_question_ask_different_things():
+    pages = [{"question": " ", "one": f"left {n}", "two": f"right {n}"} for n in range(2)]
+    one, other = (TheirTasks(THEIRS).of(page).candidate_set.prompt for page in pages)
+    assert one.id != other.id
+    assert one.topic != other.topic
+
+
 @pytest.mark.parametrize("config", ["", "<View", "<View/>", config("verdict"), config("ranker")])
 def test_a_page_without_a_pair_is_refused_in_one_line(config: str) -> None:
     with pytest.raises(InputError, match="no <Pairwise> of two texts") as refusal:

@@ -109,7 +109,7 @@ class TheirTasks:
             _completion(content_id(set_id, side), text)
             for side, text in (("left", left), ("right", right))
         )
-        prompt_id = content_id("label-studio foreign", asked or set_id)
+        prompt_id = content_id("label-studio foreign", asked.strip() or set_id)
         prompt = Prompt(prompt_id, (Message("user", asked),), topic=prompt_id)
         candidate_set = CandidateSet(set_id, prompt, completions)
         shown = tuple(completion.id for completion in completions)
