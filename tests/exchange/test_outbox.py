@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import select
 import signal
 import socket
 import subprocess
@@ -613,22 +612,30 @@ PAIRWISE = 1_000
 DELAY_S = 0.1
 """How late the server is."""
 SETTLES_S = 3 * DELAY_S
-PLANS_S, SENDS_S = 0.5, 0.7
-"""How long a process lives at most: until it begins to send, and from then on."""
+REQUESTS = 15
+"""Within how many requests a process is killed."""
+PLANS_S, ANSWERS_S = 0.5, 0.05
+"""About how long a process makes its plan, and the server takes to answer."""
 
 
 class _Announcing(LangfuseProject):
-    """Says through a pipe when the first request is about to leave."""
+    """Says through a pipe when a request about scores is about to leave."""
 
     def announce(self, pipe: int) -> LangfuseProject:
-        self._pipe: int | None = pipe
+        self._pipe = pipe
         return self
 
     def put_scores(self, *args: Any) -> Any:
-        if self._pipe is not None and self._api:
-            os.write(self._pipe, b"!")
-            self._pipe = None
+        os.write(self._pipe, b"!")
         return super().put_scores(*args)
+
+    def scores_by_id(self, *args: Any, **options: Any) -> Any:
+        os.write(self._pipe, b"!")
+        return super().scores_by_id(*args, **options)
+
+    def delete_score(self, id: str) -> None:
+        os.write(self._pipe, b"!")
+        super().delete_score(id)
 
 
 def _ask(url: str, what: str, body: Any = None) -> Any:
@@ -642,7 +649,8 @@ def _deliver_until_killed(
 ) -> bool:
     """Deliver in a child and kill it at any moment of its life; whether that came in time.
 
-    One in five is killed while it makes its plan, the others when they have begun to send.
+    One in REQUESTS is killed while it makes its plan, the others during or after any of
+    their first requests: so much is done under kills, however busy the machine is.
     """
     reads, writes = os.pipe()
     child = os.fork()
@@ -657,11 +665,11 @@ def _deliver_until_killed(
         finally:
             os._exit(code)
     os.close(writes)
-    if chance.random() < 0.2:
-        time.sleep(chance.uniform(0.0, PLANS_S))
-    else:
-        select.select([reads], [], [], 30)
-        time.sleep(chance.uniform(0.0, SENDS_S))
+    requests = chance.randrange(REQUESTS)
+    for _ in range(requests):
+        if not os.read(reads, 1):  # it has done all that it was given
+            break
+    time.sleep(chance.uniform(0.0, ANSWERS_S if requests else PLANS_S))
     os.kill(child, signal.SIGKILL)
     os.close(reads)
     _, status = os.waitpid(child, 0)
