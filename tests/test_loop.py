@@ -106,7 +106,7 @@ def test_a_loop_killed_in_its_steps_learns_the_same_from_people(project: Path) -
 
     for name in ("whole", "killed"):
         _judge(project, name)
-    _run(project, "whole", (4, 5), raters="people")
+    _run(project, "whole", (2, 5), raters="people")
     for line in KILLS:
         _run(project, "killed", (0, 9), raters="people", kill_at=line)
     _run(project, "killed", (0, 9), raters="people")
