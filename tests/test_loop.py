@@ -33,7 +33,7 @@ runs.run(Settings.load(), sizes, name=sys.argv[1], steps=steps)
 """
 # Where the run is killed: a step of the loop, and a line that it prints on its way.
 KILL_ANSWERING = "2 of 8 prompts answered"
-KILLS = ("[training] step 2/", "answered 2 prompts", "2 of 4 answered by the adapter")
+KILLS = ("[training] step  2/12", "answered 2 prompts", "2 of 4 answered by the adapter")
 
 
 def _run(
