@@ -10,22 +10,22 @@ replacement, so that a task and its translation stay together.
 from __future__ import annotations
 
 import argparse
-import random
 import statistics
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from routing_tasks import Score, Task, score, tasks
+import numpy as np
+from routing_tasks import Score, Task, counts, score, score_of, tasks
 
 from workbench.consilium.routing import Examples, Route, route
 from workbench.knowledge import Embedder
 
 Results = list[tuple[Task, Route]]
+N_COUNTS = 12
 FIGURES: dict[str, Callable[[Score], float]] = {
     "exact sets": lambda s: s.exact,
     "micro-F1": lambda s: s.f1,
@@ -51,14 +51,14 @@ def by_language(results: Results) -> tuple[Score, Score]:
 
 def drawn(results: Results, draws: int) -> list[tuple[Score, Score]]:
     """Scores by language of groups drawn with replacement."""
-    groups = defaultdict(list)
-    for result in results:
-        groups[result[0].group].append(result)
-    pool, draw = list(groups.values()), random.Random(0)
-    return [
-        by_language([r for group in draw.choices(pool, k=len(pool)) for r in group])
-        for _ in range(draws)
-    ]
+    groups = sorted({task.group for task, _ in results})
+    tables = {language: np.zeros((len(groups), N_COUNTS)) for language in ("en", "ru")}
+    for task, found in results:
+        tables[task.language][groups.index(task.group)] += counts(task, found)
+    draw = np.random.default_rng(0)
+    weights = draw.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=draws)
+    english, russian = (weights @ tables[language] for language in ("en", "ru"))
+    return [(score_of(one), score_of(other)) for one, other in zip(english, russian, strict=True)]
 
 
 def interval(values: Sequence[float]) -> str:

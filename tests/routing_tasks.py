@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,29 +69,41 @@ def tasks() -> list[Task]:
 
 def score(results: Iterable[tuple[Task, Route]]) -> Score:
     """The figures of some tasks and their routes."""
-    results = list(results)
-    n = len(results)
-    roles = [(set(task.roles), set(route.roles)) for task, route in results]
-    tools = [(set(task.tools), set(route.tools)) for task, route in results]
-    both = [(a | c, b | d) for (a, b), (c, d) in zip(roles, tools, strict=True)]
-    return Score(
-        n=n,
-        roles_exact=sum(need == got for need, got in roles) / n,
-        tools_exact=sum(need == got for need, got in tools) / n,
-        exact=sum(need == got for need, got in both) / n,
-        roles_f1=_micro_f1(roles),
-        tools_f1=_micro_f1(tools),
-        f1=_micro_f1(both),
-        missing=sum(not need <= got for need, got in both) / n,
-        missing_choices=sum(len(need - got) for need, got in both)
-        / sum(len(need) for need, _ in both),
-        debate=sum(t.debate == (r.model == "director") for t, r in results) / n,
+    return score_of([sum(column) for column in zip(*(counts(*r) for r in results), strict=True)])
+
+
+def counts(task: Task, route: Route) -> tuple[int, ...]:
+    """What a score is made of, for one task; counts of several tasks add up."""
+    pairs = [(set(task.roles), set(route.roles)), (set(task.tools), set(route.tools))]
+    (roles, got_roles), (tools, got_tools) = pairs
+    missing = len(roles - got_roles) + len(tools - got_tools)
+    exact = [int(need == got) for need, got in pairs]
+    return (
+        1,
+        *exact,
+        int(all(exact)),
+        *(len(need & got) for need, got in pairs),
+        *(len(need) + len(got) for need, got in pairs),
+        int(missing > 0),
+        missing,
+        len(roles) + len(tools),
+        int(task.debate == (route.model == "director")),
     )
 
 
-def _micro_f1(pairs: Iterable[tuple[set[str], set[str]]]) -> float:
-    """2 TP / (2 TP + FP + FN) over all pairs of a needed and a chosen set."""
-    pairs = list(pairs)
-    right = sum(len(need & got) for need, got in pairs)
-    total = sum(len(need) + len(got) for need, got in pairs)
-    return 2 * right / total if total else 1.0
+def score_of(total: Sequence[float]) -> Score:
+    """The figures of added `counts`. Micro-F1 is 2 TP / (needed + chosen)."""
+    n, roles, tools, both, right_roles, right_tools, all_roles, all_tools, *rest = total
+    lacking, missing, needed, debate = rest
+    return Score(
+        n=int(n),
+        roles_exact=roles / n,
+        tools_exact=tools / n,
+        exact=both / n,
+        roles_f1=2 * right_roles / all_roles,
+        tools_f1=2 * right_tools / all_tools,
+        f1=2 * (right_roles + right_tools) / (all_roles + all_tools),
+        missing=lacking / n,
+        missing_choices=missing / needed,
+        debate=debate / n,
+    )
