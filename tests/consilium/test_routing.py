@@ -17,6 +17,7 @@ from workbench.consilium.vocabulary import CONCEPTS, TOOL_CUES
 from workbench.consilium.words import Phrases
 from workbench.knowledge import Embedder
 from workbench.preferences import near
+from workbench.tools import BUILT_IN
 
 TASKS = tasks()
 MEASURED = [task for task in TASKS if task.part != "development"]
@@ -75,8 +76,7 @@ def test_no_labelled_task_is_like_an_example():
 
 
 def test_roles_and_routes_name_the_tools_of_the_registry():
-    built_in = pytest.importorskip("workbench.tools").BUILT_IN
-    assert {name for tool in TOOLS for name in registered(tool)} == set(built_in)
+    assert {name for tool in TOOLS for name in registered(tool)} == set(BUILT_IN)
 
 
 def test_roles_use_known_tools_and_only_dev_changes_or_executes():

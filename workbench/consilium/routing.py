@@ -34,7 +34,7 @@ Model = Literal["local", "director"]
 """One answer of the local model, or a debate of the roles that the Director decides."""
 
 TOOLS = tuple(TOOL_CUES)
-"""What a task may need to be done; one such may be several tools of the registry."""
+"""Kinds of tools that a task may need; one kind may be several tools of the registry."""
 
 _REGISTERED = {
     "file_operations": ("list_files", "read_file", "write_file", "delete_file"),
@@ -74,7 +74,7 @@ class Route:
 
 
 def registered(tool: str) -> tuple[str, ...]:
-    """The tools of the registry that one of `TOOLS` stands for."""
+    """The tools of the registry that are of one kind of `TOOLS`."""
     return _REGISTERED.get(tool, (tool,))
 
 
