@@ -224,6 +224,13 @@ def read_parity(generation: Path) -> Parity:
         ) from None
 
 
+def _reads_alike(other: LocalBackend, ours: _Answer) -> bool:
+    """Whether a runtime has the same prompt, and its own tokenizer splits text as ours does."""
+    text = other.tokenizer.render(ours.messages)
+    equal = other.engine.tokenize(text) == other.tokenizer.encode(text)
+    return equal and other.tokenizer.prompt_ids(ours.messages) == ours.prompt
+
+
 def _answer(
     reference: LocalBackend,
     messages: tuple[Message, ...],
@@ -285,10 +292,7 @@ def _compare(
         backend=other.name,
         precision=other.precision,
         full_precision=_is_full(other),
-        prompts_equal=all(
-            other.engine.tokenize(other.tokenizer.render(ours.messages)) == ours.prompt
-            for ours in answers
-        ),
+        prompts_equal=all(_reads_alike(other, ours) for ours in answers),
         equal_prefix=tuple(prefixes),
         equal_share=sum(agreed) / len(agreed),
         kl=float(with_adapter.mean()),

@@ -54,7 +54,7 @@ def _pair(row: Mapping[str, list[Message]], tokenizer: Tokenizer) -> PairIds:
     answers = []
     for side in ("chosen", "rejected"):
         turns = [*row["prompt"], *row[side]]
-        whole = tokenizer.encode(tokenizer.render(turns, add_generation_prompt=False))
+        whole = tokenizer.prompt_ids(turns, add_generation_prompt=False)
         if whole[: len(prompt)] != prompt:
             raise InputError(
                 "This model's chat template renders a prompt differently once it is answered",

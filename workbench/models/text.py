@@ -25,12 +25,14 @@ import msgspec
 from workbench.errors import ModelError
 from workbench.models import tool_prompt
 from workbench.models.find import read_json
+from workbench.models.quoting import MARK, Quoting, without_marks
 from workbench.models.tool_forms import ToolForm, form_of
 from workbench.records import Message, Tool, ToolCall, conversation
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
+_MARK_ESCAPED = json.dumps(MARK)[1:-1]
 _SPECIAL = tuple(f"{kind}_token" for kind in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 
 
@@ -103,17 +105,36 @@ class Tokenizer:
         *,
         add_generation_prompt: bool = True,
     ) -> str:
-        """The conversation as the model's chat template writes it.
+        """The conversation as the model's chat template writes it, to be read by people.
 
         With `add_generation_prompt` it ends where the model's answer begins. A template
         that knows nothing of tools gets them, calls and results as plain text; see
         tool_prompt.py. Raises ModelError when there is no template or when it refuses
         the messages.
         """
-        turns: Sequence[Message] = conversation(messages)
+        return self._written(conversation(messages), tools, add_generation_prompt)
+
+    def prompt_ids(
+        self,
+        messages: Sequence[Message] | str,
+        tools: Sequence[Tool] = (),
+        *,
+        add_generation_prompt: bool = True,
+    ) -> list[int]:
+        """Ids of the conversation as the chat template writes it.
+
+        Special tokens come from the template alone; those that messages and tools spell
+        are read as words (quoting.py). Raises ModelError as `render` does.
+        """
+        turns = self._quoting.messages(conversation(messages))
+        text = self._written(turns, self._quoting.tools(tools), add_generation_prompt)
+        read = self._backend.encode(text, add_special_tokens=False)
+        return without_marks(read.ids, read.offsets, text) if MARK in text else list(read.ids)
+
+    def _written(self, turns: Sequence[Message], tools: Sequence[Tool], ask: bool) -> str:
         if (tools or _of_tools(turns)) and not self.knows_tools:
             turns, tools = tool_prompt.spelled_out(turns, tools, self.tool_form), ()
-        return self._render(turns, tools, add_generation_prompt)
+        return self._render(turns, tools, ask)
 
     def _render(self, turns: Sequence[Message], tools: Sequence[Tool], ask: bool) -> str:
         from jinja2 import TemplateError
@@ -132,12 +153,6 @@ class Tokenizer:
                 "Change their roles or order to what the model was trained on",
             ) from error
 
-    def prompt_ids(
-        self, messages: Sequence[Message] | str, tools: Sequence[Tool] = ()
-    ) -> list[int]:
-        """Ids of the rendered conversation, ready for the model to answer."""
-        return self.encode(self.render(messages, tools))
-
     # --- tools ------------------------------------------------------------
 
     @cached_property
@@ -151,6 +166,12 @@ class Tokenizer:
         """Tokens added to the vocabulary, special ones among them, and their ids."""
         decoder = self._backend.get_added_tokens_decoder()
         return {token.content: id for id, token in decoder.items()}
+
+    @cached_property
+    def _quoting(self) -> Quoting:
+        decoder = self._backend.get_added_tokens_decoder()
+        special = {token.content for token in decoder.values() if token.special}
+        return Quoting(special, self.added_tokens)
 
     @cached_property
     def knows_tools(self) -> bool:
@@ -275,7 +296,7 @@ def _environment() -> Environment:
             indent=indent,
             separators=separators,
             sort_keys=sort_keys,
-        )
+        ).replace(_MARK_ESCAPED, MARK)
 
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
