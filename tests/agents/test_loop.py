@@ -71,6 +71,17 @@ def test_calls_are_made_in_order_and_told(bench):
     assert run.answer == "Done."
 
 
+def test_a_call_that_was_cut_is_not_made(bench, tmp_path):
+    cut = calling(("shell", {"command": "rm -r build/"}), ("look", {"key": "a"}))
+    cut.response_metadata = {"finish_reason": "length"}
+    agent = bench([cut, "Sorry."])
+    run = agent.run("Clean up.")
+    assert [(c.tool, c.state) for c in run.calls] == [("shell", "refused"), ("look", "refused")]
+    told = [m.content for m in agent._model.asked[-1] if m.type == "tool"]
+    assert all("was cut" in text for text in told)
+    assert [span.error for span in spans(tmp_path) if span.kind == "tool"] == told
+
+
 @pytest.mark.parametrize(
     ("call", "told"),
     [

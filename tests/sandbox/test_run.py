@@ -101,6 +101,41 @@ def test_folder_is_writable_only_when_asked(tmp_path: Path) -> None:
     assert (tmp_path / "new").read_text() == "x\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo '#!/bin/sh' > .git/hooks/pre-commit",
+        "echo x >> .git/config",
+        "rm -r .git && mkdir .git",
+        "mv .git moved && mkdir .git",
+        "mkdir new && mv -T new .git",
+        "ln -s /tmp .git/hooks/late",
+        "ln .git/config linked && echo x >> linked",
+        "chmod -R 777 .git && echo x >> .git/config",
+        "git config core.fsmonitor ./payload",
+        "umount .git; echo x >> .git/config",
+    ],
+)
+def test_repository_of_a_writable_folder_stays_as_it_is(tmp_path: Path, command: str) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+
+    def repository() -> dict[Path, tuple[int, bytes]]:
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        return {path: (path.stat().st_mode, path.read_bytes()) for path in files}
+
+    before = repository()
+    assert run(["sh", "-ec", command], folder=tmp_path, write="folder").exit_code != 0
+    assert {path: was for path, was in repository().items() if ".git" in path.parts} == before
+
+
+def test_repository_is_writable_only_when_asked(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    command = ["git", "-c", "safe.directory=*", "config", "some.key", "value"]
+    assert run(command, folder=tmp_path, write="folder").exit_code != 0
+    assert run(command, folder=tmp_path, write="repository").exit_code == 0
+    assert "key = value" in (tmp_path / ".git" / "config").read_text()
+
+
 def test_readable_folders_are_there_and_read_only(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "data").mkdir()

@@ -78,6 +78,10 @@ class Calls:
             return Told(record.outcome, "failed" if record.state == "failed" else "succeeded")
         return self._run(definition, record)
 
+    def refuse(self, call: ToolCall, reason: str) -> Told:
+        """Make nothing of a call that can't be what was meant; the model is told the reason."""
+        return self._refuse(call.name, call.arguments, reason, {})
+
     def decide(self, decision: Decision) -> Record:
         """Write down what whoever was asked answered.
 

@@ -24,7 +24,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import RetryPolicy, interrupt
 
-from workbench.agents.calls import Calls
+from workbench.agents.calls import Calls, Told
 from workbench.agents.state import Budget, Finish
 from workbench.approval import Request
 from workbench.errors import ServerError
@@ -40,6 +40,10 @@ Model = Runnable[Any, Any]
 _PLAN = (
     "Plan how to do this task. Name, in order, the tools that have to be called, "
     "and why. Name none if none is needed."
+)
+_CUT = (
+    "This call was longer than an answer may be and was cut, so it was not made. "
+    "Ask for less at a time."
 )
 _ANSWER = "Now answer the task from what is known."
 
@@ -115,7 +119,7 @@ def beginning(messages: Sequence[AnyMessage], trace: Place) -> State:
 def waiting_call(messages: Sequence[AnyMessage]) -> tuple[ToolCall, int] | None:
     """The first call that nothing came of yet, and how many came before it in the run."""
     done = sum(isinstance(message, ToolMessage) for message in messages)
-    said = [message for message in messages if isinstance(message, AIMessage)]
+    said = _said(messages)
     if not said:
         return None
     at = done - sum(len(message.tool_calls) for message in said[:-1])
@@ -186,7 +190,11 @@ class _Nodes:
         assert waiting is not None  # the edges lead here only with one
         call, number = waiting
         began = time.monotonic()
-        told = self._calls.make(call, run=self._job.run, step=number)
+        told: Told | Request
+        if _was_cut(_said(state["messages"])[-1]):
+            told = self._calls.refuse(call, _CUT)
+        else:
+            told = self._calls.make(call, run=self._job.run, step=number)
         while isinstance(told, Request):
             # Whoever goes on has written a decision down; what comes back says no more.
             interrupt(asdict(told))
@@ -210,8 +218,7 @@ class _Nodes:
             model = self._model.with_structured_output(dict(schema), include_raw=True)
         asked = [*state["messages"], HumanMessage(_ANSWER)]
         message, used = self._ask("answer", state, asked, model)
-        cut_off = message.response_metadata.get("finish_reason") == "length"
-        finish = "tokens" if cut_off else self._spent(state) or "answered"
+        finish = "tokens" if _was_cut(message) else self._spent(state) or "answered"
         return {**used, "messages": [message], "finish": finish}
 
     # --- where it goes from there -------------------------------------------
@@ -265,6 +272,15 @@ def _results(state: State) -> list[str]:
         for message in state["messages"]
         if isinstance(message, ToolMessage) and message.status == "success"
     ]
+
+
+def _said(messages: Sequence[AnyMessage]) -> list[AIMessage]:
+    return [message for message in messages if isinstance(message, AIMessage)]
+
+
+def _was_cut(message: AIMessage) -> bool:
+    """Whether an answer, or an argument of a call in it, was ended by force; see `Backend.chat`."""
+    return bool(message.response_metadata.get("finish_reason") == "length")
 
 
 def _read(message: AIMessage) -> Any:

@@ -14,6 +14,6 @@ from __future__ import annotations
 
 from workbench.sandbox.confined import Entry, Root
 from workbench.sandbox.execution import available, run, why_unavailable
-from workbench.sandbox.limits import Limits, Ran
+from workbench.sandbox.limits import Limits, Ran, Write
 
-__all__ = ["Entry", "Limits", "Ran", "Root", "available", "run", "why_unavailable"]
+__all__ = ["Entry", "Limits", "Ran", "Root", "Write", "available", "run", "why_unavailable"]

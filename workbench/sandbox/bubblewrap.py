@@ -3,7 +3,7 @@
     /usr /bin /lib ...      read-only, as they are here
     the interpreter         read-only, where it lies: `python3` is the Python that runs us
     readable folders        read-only, where they lie
-    /work                   the folder, read-only or writable
+    /work                   the folder, read-only or writable; its .git only for git's own sake
     /tmp  /dev/shm          private, in memory, of limited size
     /etc                    a user, localhost and the linker's cache; nothing of the machine's own
     /proc  /dev             of the sandbox alone; /proc and all the rest are read-only
@@ -22,9 +22,9 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from workbench.errors import InputError, SandboxError
+from workbench.sandbox.limits import Write
 
 WORK = Path("/work")
 _MOVED = Path("/interpreter")
@@ -105,7 +105,7 @@ def environment() -> dict[str, str]:
 
 def arguments(
     folder: Path,
-    write: Literal["none", "folder"],
+    write: Write,
     readable: Sequence[Path],
     room: int,
     files: dict[str, int],
@@ -134,7 +134,9 @@ def arguments(
     places = interpreter() | {path: path for path in map(_mountable, readable)}
     for source, place in sorted(places.items()):  # a folder before what lies beneath it
         options += ["--ro-bind", str(source), str(place)]
-    options += ["--bind" if write == "folder" else "--ro-bind", str(folder), str(WORK)]
+    options += ["--ro-bind" if write == "none" else "--bind", str(folder), str(WORK)]
+    if write == "folder" and (repository := folder / ".git").exists():
+        options += ["--ro-bind", str(repository), str(WORK / ".git")]
     for closed in ("/dev", "/proc", "/"):
         options += ["--remount-ro", closed]
     return [*options, "--chdir", str(WORK)]

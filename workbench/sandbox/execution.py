@@ -35,11 +35,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from workbench.errors import InputError, SandboxError
 from workbench.sandbox import bubblewrap, seccomp
-from workbench.sandbox.limits import Ended, Limits, Ran
+from workbench.sandbox.limits import Ended, Limits, Ran, Write
 from workbench.sandbox.output import Kept, texts, visible
 from workbench.sandbox.watch import Watch
 
@@ -65,7 +65,7 @@ def run(
     argv: Sequence[str],
     *,
     folder: Path,
-    write: Literal["none", "folder"] = "none",
+    write: Write = "none",
     stdin: str = "",
     limits: Limits = Limits(),
     readable: Sequence[Path] = (),
@@ -73,6 +73,9 @@ def run(
     """Run a program with `folder` at /work, which is also where it starts.
 
     run(["python3", "-c", "print(1)"], folder=folder).stdout    # "1\\n"
+
+    `write="folder"` lets it write there, but not into the folder's .git, whose hooks and
+    settings the user's own git would run; "repository" lets it do both.
 
     The environment holds PATH, HOME (/tmp) and LANG. `readable` files and folders are there
     read-only, where they lie here. A program that can't be found ends with 127, as in a shell.
@@ -86,7 +89,7 @@ def run(
         raise InputError(f"{folder} can't be a sandbox's folder", "Give the path of a folder")
     with ExitStack() as stack:
         sandbox = _make(argv, place, write, stdin, limits, readable, stack)
-        grows = stack.enter_context(_descriptor(place)) if write == "folder" else None
+        grows = stack.enter_context(_descriptor(place)) if write != "none" else None
         return _attend(sandbox, Watch(sandbox.processes, grows, limits), limits)
 
 
@@ -125,7 +128,7 @@ class _Sandbox:
 def _make(
     argv: Sequence[str],
     folder: Path,
-    write: Literal["none", "folder"],
+    write: Write,
     stdin: str,
     limits: Limits,
     readable: Sequence[Path],

@@ -11,6 +11,8 @@ from typing import Literal
 
 from workbench.errors import InputError
 
+Write = Literal["none", "folder", "repository"]
+"""What a program may change: nothing, its folder without its .git, or all of its folder."""
 Ended = Literal["exit", "signal", "timeout", "memory", "processes", "output", "disk"]
 """Why a run ended: by itself, by a signal of its own, or by the limit of that name."""
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from workbench import sandbox
 from workbench.errors import InputError, ToolError
-from workbench.sandbox import Ran
+from workbench.sandbox import Ran, Write
 from workbench.tools.contract import Context, Definition, one_line, shortened
 from workbench.tools.schemas import choice, flag, parameters, record, text, whole
 
@@ -104,7 +104,7 @@ def _git(arguments: Mapping[str, Any], context: Context) -> Printed:
 
 
 def _git_write(arguments: Mapping[str, Any], context: Context) -> Printed:
-    printed = [_output(step, context, "folder") for step in _writing(arguments)]
+    printed = [_output(step, context, "repository") for step in _writing(arguments)]
     return Printed("\n".join(filter(None, printed)))
 
 
@@ -162,7 +162,7 @@ def _plain(path: str) -> str:
     return path
 
 
-def _output(arguments: Sequence[str], context: Context, write: Literal["none", "folder"]) -> str:
+def _output(arguments: Sequence[str], context: Context, write: Write) -> str:
     def run(*line: str, names: Iterable[str] = ()) -> Ran:
         return sandbox.run(
             command(names, *line), folder=context.workspace, write=write, limits=context.limits
