@@ -31,8 +31,8 @@ from workbench.agents.calls import Calls
 from workbench.agents.loop import AnswerSchema, Job
 from workbench.agents.state import AgentRun, Budget, Made
 from workbench.approval import Asker, Decision, Request
-from workbench.errors import ApprovalError, InputError, ToolError
-from workbench.records import Usage
+from workbench.errors import InputError
+from workbench.records import Completion, Sampling, Timing, Usage, content_id
 from workbench.tracing import Place, Tracer
 
 SYSTEM = (
@@ -102,6 +102,10 @@ class Agent:
             model = self._model.bind_tools([loop.as_function(tool) for tool in self._tools])
         for _ in model.stream([SystemMessage(self._system), HumanMessage("?")]):
             break
+
+    def knows(self, id: str) -> bool:
+        """Whether there is a run of that name, over or not."""
+        return bool(self._state(id))
 
     def run(
         self,
@@ -192,20 +196,8 @@ class Agent:
             request = msgspec.convert(waiting[0].value, Request) if waiting else None
             if request is None or asker is None:
                 return _run(id, snapshot.values, request)
-            self._ask(asker, request)
+            self._calls.ask(request, asker)
             given = Command(resume=True)
-
-    def _ask(self, asker: Asker, request: Request) -> None:
-        """Write down what the asker says; no answer, a late or an unusable one is a refusal."""
-        decision = asker.ask(request)
-        try:
-            if decision is not None:
-                self._calls.decide(decision)
-                return
-            reason = "no answer came in time"
-        except (ApprovalError, ToolError) as error:
-            reason = str(error)
-        self._calls.decide(Decision(request.digest, "reject", "nobody", reason))
 
     def _state(self, id: str) -> dict[str, Any]:
         """What is kept of a run; empty where there is none."""
@@ -216,7 +208,10 @@ class Agent:
 def _run(id: str, state: dict[str, Any], request: Request | None) -> AgentRun:
     messages = state["messages"]
     said = [m for m in messages if isinstance(m, AIMessage) and not m.tool_calls]
-    answer = str(said[-1].text) if said and request is None else ""
+    last = said[-1] if said and request is None else None
+    answer = str(last.text) if last is not None else ""
+    usage = Usage(state["prompt_tokens"], state["completion_tokens"], state["cached_tokens"])
+    trace_id = state["trace"]["trace_id"]
     return AgentRun(
         id=id,
         task=str(next(m for m in messages if isinstance(m, HumanMessage)).text),
@@ -225,10 +220,32 @@ def _run(id: str, state: dict[str, Any], request: Request | None) -> AgentRun:
         data=_json(answer),
         calls=tuple(Made(**made) for made in state["calls"]),
         steps=state["steps"],
-        usage=Usage(state["prompt_tokens"], state["completion_tokens"], state["cached_tokens"]),
+        usage=usage,
         seconds=state["seconds"],
-        trace_id=state["trace"]["trace_id"],
+        trace_id=trace_id,
         request=request,
+        completion=None if last is None else _completion(id, last, usage, trace_id),
+    )
+
+
+def _completion(run: str, said: AIMessage, usage: Usage, trace_id: str) -> Completion | None:
+    """The last answer of a run as a candidate; None of a model that is no backend of ours."""
+    about = said.response_metadata
+    if "token_ids" not in about:
+        return None
+    return Completion(
+        id=content_id("agent run", run, about["token_ids"]),
+        text=str(said.text),
+        token_ids=tuple(about["token_ids"]),
+        finish_reason=about["finish_reason"],
+        usage=usage,
+        timing=msgspec.convert(about["timing"], Timing),
+        backend=about["backend"],
+        model=about["model_name"],
+        sampling=msgspec.convert(about["sampling"], Sampling),
+        adapter=about["adapter"],
+        reasoning=said.additional_kwargs.get("reasoning_content", ""),
+        trace_id=trace_id,
     )
 
 

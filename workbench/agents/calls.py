@@ -16,8 +16,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workbench import tools
-from workbench.approval import Decision, Grants, Policy, Record, Request, canonical, request
-from workbench.errors import InputError, ToolError
+from workbench.approval import (
+    Asker,
+    Decision,
+    Grants,
+    Policy,
+    Record,
+    Request,
+    canonical,
+    request,
+)
+from workbench.errors import ApprovalError, InputError, ToolError
 from workbench.records import ToolCall
 from workbench.tools import Context, Definition, Registry
 from workbench.tracing import Tracer
@@ -92,6 +101,18 @@ class Calls:
             asked = self._grants.look(decision.digest).request
             tools.read_arguments(self.registry.get(asked.tool), decision.arguments)
         return self._grants.decide(decision)
+
+    def ask(self, request: Request, asker: Asker | None) -> None:
+        """Write down what the asker says; no answer, a late or an unusable one is a refusal."""
+        decision = None if asker is None else asker.ask(request)
+        reason = "no answer came in time" if asker else "nobody can be asked here"
+        if decision is not None:
+            try:
+                self.decide(decision)
+                return
+            except (ApprovalError, ToolError) as error:
+                reason = str(error)
+        self.decide(Decision(request.digest, "reject", "nobody", reason))
 
     def _decided(
         self, definition: Definition, arguments: dict[str, Any], run: str, step: int

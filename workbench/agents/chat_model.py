@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import (
@@ -42,6 +43,7 @@ from workbench.records import (
     NamedTool,
     Role,
     Sampling,
+    Timing,
     Tool,
     ToolCall,
     ToolChoice,
@@ -176,7 +178,8 @@ class BackendChat(BaseChatModel):
                 "backend": self.backend.name,
                 "adapter": self.backend.adapters.get(self.adapter) if self.adapter else None,
                 "token_ids": list(tokens),
-                "sampling": {"seed": sampling.seed, "temperature": sampling.temperature},
+                "sampling": msgspec.to_builtins(sampling),
+                "timing": msgspec.to_builtins(delta.timing or Timing(0.0, 0.0)),
             }
         if delta.usage is not None:
             chunk.usage_metadata = _usage(delta.usage)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from workbench.approval import Request
-from workbench.records import Usage
+from workbench.records import Completion, Usage
 
 Finish = Literal["answered", "waiting", "terminated", "steps", "tokens", "seconds"]
 """answered: the model answered by itself. waiting: someone has to decide about a call.
@@ -53,7 +53,9 @@ class AgentRun:
     `id` names it: with it a run goes on after a pause or a kill. `data` is the answer
     of the schema that was asked for, `request` the call that waits for a decision.
     `seconds` is the time that models and tools took. Spans of the run are in the
-    trace `trace_id`.
+    trace `trace_id`. `completion` is the answer as a candidate that people can judge,
+    with the usage of the whole run; None without an answer, or of a model that does not
+    say what made it.
     """
 
     id: str
@@ -67,3 +69,4 @@ class AgentRun:
     seconds: float
     trace_id: str
     request: Request | None = None
+    completion: Completion | None = None

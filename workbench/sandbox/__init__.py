@@ -15,5 +15,17 @@ from __future__ import annotations
 from workbench.sandbox.confined import Entry, Root
 from workbench.sandbox.execution import available, run, why_unavailable
 from workbench.sandbox.limits import Limits, Ran, Write
+from workbench.sandbox.stopping import stoppable, stopped
 
-__all__ = ["Entry", "Limits", "Ran", "Root", "Write", "available", "run", "why_unavailable"]
+__all__ = [
+    "Entry",
+    "Limits",
+    "Ran",
+    "Root",
+    "Write",
+    "available",
+    "run",
+    "stoppable",
+    "stopped",
+    "why_unavailable",
+]

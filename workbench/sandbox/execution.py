@@ -41,6 +41,7 @@ from workbench.errors import InputError, SandboxError
 from workbench.sandbox import bubblewrap, seccomp
 from workbench.sandbox.limits import Ended, Limits, Ran, Write
 from workbench.sandbox.output import Kept, texts, visible
+from workbench.sandbox.stopping import stopped
 from workbench.sandbox.watch import Watch
 
 _LOOK = 0.02
@@ -292,6 +293,8 @@ def _attend(sandbox: _Sandbox, watch: Watch, limits: Limits) -> Ran:
                 break
             if now - start >= limits.seconds:
                 ended = "timeout"
+            elif stopped():
+                ended = "stopped"
             elif stdout.total + stderr.total > _FLOOD * limits.output_bytes:
                 ended = "output"
             elif now >= look:

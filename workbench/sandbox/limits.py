@@ -13,8 +13,9 @@ from workbench.errors import InputError
 
 Write = Literal["none", "folder", "repository"]
 """What a program may change: nothing, its folder without its .git, or all of its folder."""
-Ended = Literal["exit", "signal", "timeout", "memory", "processes", "output", "disk"]
-"""Why a run ended: by itself, by a signal of its own, or by the limit of that name."""
+Ended = Literal["exit", "signal", "timeout", "memory", "processes", "output", "disk", "stopped"]
+"""Why a run ended: by itself, by a signal of its own, by the limit of that name, or because it
+was stopped from outside (see `stopping`)."""
 
 
 @dataclass(frozen=True)
