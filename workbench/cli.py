@@ -1,4 +1,4 @@
-"""The command line: `workbench run | verify | doctor | up | down`, and those in commands.py.
+"""The command line: `workbench run | verify | doctor | up | down`, and those of the rooms.
 
 Commands are thin: they read settings, call one function of the package and
 print. An error of ours is one line on stderr and exit code 2.
@@ -14,6 +14,7 @@ import click
 from workbench import __version__
 from workbench.commands import COMMANDS
 from workbench.errors import WorkbenchError
+from workbench.mcptools.commands import mcp
 
 
 class _Group(click.Group):
@@ -102,5 +103,5 @@ def down(service: str) -> None:
     click.echo(f"{services.SERVICES[service].title} {'is stopped' if ran else 'was not running'}")
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, mcp):
     main.add_command(command)

@@ -1,0 +1,82 @@
+"""`workbench mcp`: what the commands print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from mcp_parts import HOSTILE
+
+from workbench.errors import InputError
+from workbench.mcptools.commands import mcp
+
+SAMPLES = Path(__file__).resolve().parents[2] / "datasets" / "samples" / "mcp"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WORKBENCH_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def test_servers_are_listed_with_tools_risks_and_changes(project: Path) -> None:
+    said = project / "said"
+    said.write_text("Echo.")
+    command = {"command": sys.executable, "args": ["-S", "-E", str(HOSTILE), "changing", str(said)]}
+    servers = {"bad": {**command, "risk": "write"}, "gone": {"command": "/nowhere/x"}}
+    (project / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    first = CliRunner().invoke(mcp, ["list"]).output
+    assert "connected, 2 tools\n  bad__echo  write\n  bad__other  write" in first
+    assert "! MCP server gone: x can't be started" in first
+    said.write_text("Echo, and more.")
+    assert "bad__echo changed since it was accepted" in CliRunner().invoke(mcp, ["list"]).output
+    assert "is taken" in CliRunner().invoke(mcp, ["accept", "bad__echo"]).output
+    assert "changed" not in CliRunner().invoke(mcp, ["list"]).output
+    with pytest.raises(InputError, match="no changed tool"):
+        CliRunner().invoke(mcp, ["accept", "bad__echo"], catch_exceptions=False)
+
+
+def test_to_ask_at_the_terminal_needs_a_terminal(project: Path) -> None:
+    told = CliRunner().invoke(mcp, ["serve", "--ask"])
+    assert told.exit_code == 2
+    assert "--ask needs --http" in told.output
+
+
+@pytest.mark.slow
+def test_a_domain_is_served_over_http_until_it_is_ended(project: Path) -> None:
+    domain = str(SAMPLES / "chemistry.yaml")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    serve = ["-m", "mcp_stdio", "serve", "--http", "--port", "0", "--domain", domain]
+    process = subprocess.Popen(
+        [sys.executable, *serve], cwd=project, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    token = process.stderr.readline().removeprefix("Token: ").strip()
+    found = re.search(r"http://\S+/mcp", process.stderr.readline())
+    assert found is not None
+    start = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    headers = {"Accept": "application/json, text/event-stream"}
+    assert httpx.post(found[0], json=start, headers=headers).status_code == 401
+    headers["Authorization"] = f"Bearer {token}"
+    answer = httpx.post(found[0], json=start, headers=headers)
+    assert '"name":"chemistry"' in answer.text
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert "Traceback" not in process.stderr.read()

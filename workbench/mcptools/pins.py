@@ -1,0 +1,109 @@
+"""What the tools of servers said of themselves when they were accepted: a file beside `mcp.json`.
+
+A tool is accepted when it is first seen, since the user has just connected its server. From
+then on it is held to its word: another description or schema is a `Change`, and until
+that is accepted the tool is offered as it was and refuses every call. So a server
+can't get something harmless approved and then turn it into something else.
+
+Knows nothing about connections.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from filelock import FileLock
+
+from workbench.errors import InputError
+from workbench.journal import write_whole
+from workbench.mcptools.foreign import Said
+from workbench.tools.contract import one_line
+
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A tool as it was accepted."""
+
+    description: str
+    parameters: dict[str, Any]
+    result: dict[str, Any]
+
+    @classmethod
+    def of(cls, said: Said) -> Pinned:
+        """What is held of it."""
+        return cls(said.description, said.parameters, said.result)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A tool that is not any more what was accepted."""
+
+    tool: str
+    accepted: Pinned
+    now: Pinned
+
+    def __str__(self) -> str:
+        parts = []
+        for name in ("description", "parameters", "result"):
+            before, after = getattr(self.accepted, name), getattr(self.now, name)
+            if before != after:
+                parts.append(f"{name} was {_shown(before)} and is {_shown(after)}")
+        return f"{self.tool} changed since it was accepted: {'; '.join(parts)}"
+
+
+class Pins:
+    """The file; safe to use from many processes."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def changes(self, tools: Iterable[Said]) -> dict[str, Change]:
+        """Changed tools by name. Those that are seen for the first time are accepted."""
+        with self._lock():
+            known = self._read()
+            before = dict(known)
+            changed = {}
+            for said in tools:
+                now = Pinned.of(said)
+                accepted = known.setdefault(said.name, now)
+                if accepted != now:
+                    changed[said.name] = Change(said.name, accepted, now)
+            if known != before:
+                self._write(known)
+        return changed
+
+    def accept(self, change: Change) -> None:
+        """From now on the tool is held to what it says now."""
+        with self._lock():
+            self._write({**self._read(), change.tool: change.now})
+
+    def _lock(self) -> FileLock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(f"{self.path}.lock")
+
+    def _read(self) -> dict[str, Pinned]:
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Pinned])
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.path} can't be read ({error})",
+                "Mend it; if you remove it, all tools of servers count as new",
+            ) from None
+
+    def _write(self, pins: dict[str, Pinned]) -> None:
+        text = json.dumps(msgspec.to_builtins(pins), indent=1, sort_keys=True, ensure_ascii=False)
+        write_whole(self.path, text + "\n")
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return one_line(text, _SHOWN)
