@@ -22,7 +22,7 @@ Provider = Literal["cpu", "cuda"]
 
 _HOME_VARIABLE = "WORKBENCH_HOME"
 _ROOT_VARIABLE = "WORKBENCH_ROOT"
-_SERVERS = ("langfuse_", "label_studio_", "databases")
+_SERVERS = ("langfuse_", "label_studio_", "databases", "director_", "mcp_")
 """Other processes read these from the environment and `.env` themselves."""
 LANGFUSE_CLOUD = "https://cloud.langfuse.com"
 """Where Langfuse is when only its keys are set."""
@@ -62,9 +62,13 @@ class Settings:
     databases: tuple[str, ...] = field(default=(), repr=False)
     test_command: str = ""
     allow_network_tools: bool = False
+    director_base_url: str = ""
+    director_api_key: str = field(default="", repr=False)
+    director_model: str = ""
+    mcp_token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("langfuse_base_url", "label_studio_url"):
+        for name in ("langfuse_base_url", "label_studio_url", "director_base_url"):
             if "@" in getattr(self, name):  # a password may hold anything, "/" as well
                 raise SettingsError(
                     f"{name.upper()} holds an @, as an address with a user name or a password does",

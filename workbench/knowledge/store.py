@@ -7,7 +7,7 @@ an embedder makes their vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
@@ -79,6 +79,13 @@ class Store:
             self._client.upsert(self._collection, points)
         self._forget_others(by_id)
         return len(new)
+
+    def keep(self, sources: Collection[str]) -> None:
+        """Forget every document that is not among `sources`."""
+        from qdrant_client.models import FieldCondition, Filter, FilterSelector, MatchAny
+
+        named = FieldCondition(key="source", match=MatchAny(any=sorted(sources)))
+        self._client.delete(self._collection, FilterSelector(filter=Filter(must_not=[named])))
 
     def search(self, query: str, k: int = 5) -> tuple[Hit, ...]:
         """The `k` passages nearest to the query, best first."""

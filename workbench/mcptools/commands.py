@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 CONFIG = "mcp.json"
 PINS = "mcp.lock.json"
 POLICY = "approval.yaml"
-TOKEN = "WORKBENCH_MCP_TOKEN"
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -49,10 +48,8 @@ def serve(
     """Serve tools until the client goes (stdio) or until interrupted (HTTP).
 
     Calls that the policy does not approve are refused, or asked about with --ask. The token for
-    HTTP is printed, unless WORKBENCH_MCP_TOKEN holds one.
+    HTTP is printed, unless the setting MCP_TOKEN holds one.
     """
-    import os
-
     from workbench.approval import Terminal
     from workbench.mcptools import domains, http, serving
     from workbench.settings import Settings
@@ -71,9 +68,8 @@ def serve(
     if not over_http:
         serving.run_stdio(served)
         return
-    token = os.environ.get(TOKEN, "")
-    if not token:
-        token = http.new_token()
+    token = settings.mcp_token or http.new_token()
+    if not settings.mcp_token:
         click.echo(f"Token: {token}", err=True)
     with http.serving(served, token, port) as url:
         click.echo(f"Serving at {url}; Ctrl-C ends it", err=True)
