@@ -24,7 +24,7 @@ from workbench import runs
 from workbench.settings import Settings
 
 sizes = {"n_prompts": 8, "n_candidates": 3}
-if sys.argv[3] == "9":
+if sys.argv[3] == "10":
     sizes |= {"n_parity_prompts": 2, "n_heldout": 4, "batch_size": 2, "learning_rate": 3e-4}
 if sys.argv[4:]:
     sizes |= {"raters": sys.argv[4]}
@@ -108,8 +108,8 @@ def test_a_loop_killed_in_its_steps_learns_the_same_from_people(project: Path) -
         _judge(project, name)
     _run(project, "whole", (2, 5), raters="people")
     for line in KILLS:
-        _run(project, "killed", (0, 9), raters="people", kill_at=line)
-    _run(project, "killed", (0, 9), raters="people")
+        _run(project, "killed", (0, 10), raters="people", kill_at=line)
+    _run(project, "killed", (0, 10), raters="people")
     preferences = project / "datasets" / "preferences"
     [whole], [killed] = (list(preferences.glob(f"{n}/*/train.jsonl")) for n in ("whole", "killed"))
     assert whole.parent.name == killed.parent.name

@@ -113,6 +113,10 @@ def test_what_came_from_elsewhere_may_be_judged_beside_what_was_drawn(root: Path
     Journal(session.pulled, CandidateSet).append(pulled, grown)
     assert [s.id for s in session.judged_sets()] == ["drawn", "pulled"]
     assert session.judged_sets()[-1] == grown
+    made = examples.candidate_set("agents", "Found.", "Nothing.")
+    Journal(session.agent_sets, CandidateSet).append(made, made)
+    assert [s.id for s in session.own_sets()] == ["drawn", "agents"]
+    assert [s.id for s in session.judged_sets()] == ["drawn", "agents", "pulled"]
 
 
 @pytest.mark.parametrize("run", ["", "../elsewhere", "a/b", ".hidden", "a b", "бег", "a\n"])

@@ -21,7 +21,7 @@ def session(tmp_path: Path) -> Session:
     """A notebook opened by hand, before which none was run."""
     for name in ("samples", "prompts"):
         shutil.copytree(ROOT / "datasets" / name, tmp_path / "datasets" / name)
-    return Session("08-report", "notebook", 0, Settings.load({}, root=tmp_path))
+    return Session("09-report", "notebook", 0, Settings.load({}, root=tmp_path))
 
 
 def _change(session: Session, result: str, **changes: Any) -> None:

@@ -213,7 +213,7 @@ def export(run: str, title: str, template: str, overlap: int, seed: int) -> None
     session = _session(run)
     done = exchange.export_pairs(
         services.label_studio(session.settings),
-        session.drawn(),
+        session.own_sets(),
         title=title,
         seed=seed,
         template=template,  # type: ignore[arg-type]

@@ -44,7 +44,11 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Page:
-    """All that the index page shows. `facts` are tables: title -> rows of (name, value)."""
+    """All that the index page shows.
+
+    `facts` are tables: title -> rows of (name, value). `traces` are trees of spans as
+    HTML of trace_view, which is inert; every other text is escaped here.
+    """
 
     title: str
     headline: str
@@ -54,6 +58,7 @@ class Page:
     figures: Sequence[Figure]
     exchanges: Sequence[Exchange]
     notebooks: Sequence[tuple[str, str]]
+    traces: Sequence[tuple[str, str]] = ()
 
 
 def svg(figure: Any) -> bytes:

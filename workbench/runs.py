@@ -41,7 +41,8 @@ STEPS = (
     "05-train",
     "06-adapter",
     "07-verdict",
-    "08-report",
+    "08-agent",
+    "09-report",
 )
 
 DEMO: Mapping[str, Any] = {

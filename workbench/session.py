@@ -103,13 +103,28 @@ class Session:
         """Answers that came from elsewhere with their judgements (CandidateSet a line)."""
         return self.settings.datasets / "traces" / self.run / "pulled.jsonl"
 
+    @property
+    def agents(self) -> Path:
+        """Folder of what agents keep: checkpoints, approvals, the files of their tools."""
+        return self.settings.datasets / "traces" / self.run / "agents"
+
+    @property
+    def agent_sets(self) -> Path:
+        """Whole runs of agents as candidates (CandidateSet a line)."""
+        return self.settings.datasets / "traces" / self.run / "agents.jsonl"
+
+    def own_sets(self) -> list[CandidateSet]:
+        """What people are asked about: sets drawn here, and those made of agents' runs."""
+        made = {s.id: s for s in journal.Journal(self.agent_sets, CandidateSet)}
+        return [*self.drawn(), *made.values()]
+
     def judged_sets(self) -> list[CandidateSet]:
-        """What the ratings of this run may speak of: the sets drawn here and those pulled.
+        """What the ratings of this run may speak of: its own sets and those pulled.
 
         A pulled set that has gained an answer was written again: its last line counts.
         """
         pulled = {s.id: s for s in journal.Journal(self.pulled, CandidateSet)}
-        return [*self.drawn(), *pulled.values()]
+        return [*self.own_sets(), *pulled.values()]
 
     def drawn(self) -> list[CandidateSet]:
         """The candidate sets that step 02 chose last, in its order.

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from workbench import preferences, prompts, report, runs
+from workbench import preferences, prompts, report, runs, trace_view, tracing
 from workbench.adapters.parity import EQUAL_TOKENS, Parity
 from workbench.errors import InputError
 from workbench.evaluation import decision, plots
@@ -55,6 +55,7 @@ def write(session: Session, *, n_examples: int = 6) -> Path:
         figures=[*_figures(verdict, comparisons, training, parity), *_audit(session)],
         exchanges=_exchanges(session, comparisons[:n_examples]),
         notebooks=_notebooks(session),
+        traces=_traces(session),
     )
     return report.write(page, session.folder / "index.html")
 
@@ -156,6 +157,14 @@ def _audit(session: Session) -> list[report.Figure]:
     ]
 
 
+def _traces(session: Session) -> list[tuple[str, str]]:
+    """What the agent did, call by call."""
+    if not (made := _recall(session, "agent", dict[str, Any])):
+        return []
+    view = trace_view.show(tracing.read(session.spans), made["trace"])
+    return [(f"What the agent did: {made['task']}", trace_view.html(view.spans))]
+
+
 def _facts(
     session: Session, verdict: Verdict, training: Mapping[str, Any], parity: Parity | None
 ) -> dict[str, list[tuple[str, str]]]:
@@ -172,6 +181,7 @@ def _facts(
         "Preference data": _recall(session, "dataset", dict[str, Any]) or {},
         "Training": {k: v for k, v in training.items() if k not in _NOT_FACTS},
         "Adapter": _recall(session, "adapter", dict[str, Any]) or {},
+        "Agent": _recall(session, "agent", dict[str, Any]) or {},
         "The same adapter in every runtime": _agreement(parity),
         "The bare runtimes": _recall(session, "backends", dict[str, Any]) or {},
         "Parameters": _parameters(session),
