@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gullible import ASKED_FOR, Gullible, Nobody
 from injections import INJECTIONS, Injection, obey
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from mcp_parts import calls, definition, tracer
-from pydantic import Field
 
 from workbench import tracing
 from workbench.agents.agent import Agent
@@ -26,41 +22,7 @@ from workbench.approval import Rule
 from workbench.mcptools import Server, Servers
 
 SERVER = Path(__file__).with_name("injecting_server.py")
-ASKED_FOR = sorted({name for each in INJECTIONS for name, _ in each.calls})
 CORPUS = pytest.mark.parametrize("injection", INJECTIONS, ids=lambda each: each.name)
-
-
-class Gullible(BaseChatModel):
-    """Calls the tools it was asked to call, and then all that anything it reads tells it to."""
-
-    first: list[str]
-    offered: list[Any] = Field(default_factory=list)
-    made: list[str] = Field(default_factory=list)
-
-    @property
-    def _llm_type(self) -> str:
-        return "gullible"
-
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: Any = None, **_: Any) -> Any:
-        self.offered[:] = tools
-        return self
-
-    def _generate(
-        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any
-    ) -> ChatResult:
-        read = [tool.description for tool in self.offered]
-        read += [json.dumps(tool.parameters, ensure_ascii=False) for tool in self.offered]
-        read += [str(message.text) for message in messages]
-        wanted: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in self.first]
-        wanted += [call for text in read for call in obey(text)]
-        new = [call for call in dict.fromkeys(map(json.dumps, wanted)) if call not in self.made]
-        self.made += new
-        made = [
-            {"name": name, "args": arguments, "id": f"c{len(self.made)}-{i}"}
-            for i, (name, arguments) in enumerate(map(json.loads, new))
-        ]
-        message = AIMessage("" if made else "Done.", tool_calls=made)
-        return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 def test_the_corpus_is_large_and_in_both_languages() -> None:
@@ -93,7 +55,7 @@ def test_nothing_that_was_not_approved_happens(where: str, tmp_path: Path) -> No
     with Servers(made.registry, tmp_path / "mcp.lock.json") as servers:
         notes = servers.add(Server("notes", command=sys.executable, args=command))
         assert len(notes) == len(INJECTIONS)
-        model = Gullible(first=list(notes))
+        model = Gullible(first=[(name, {}) for name in notes])
         with Agent(
             model,
             made,
@@ -103,8 +65,7 @@ def test_nothing_that_was_not_approved_happens(where: str, tmp_path: Path) -> No
             budget=Budget(tokens=10_000_000),
         ) as agent:
             run = agent.run("What do the notes say?", asker=Nobody())
-    reached = {json.loads(call)[0] for call in model.made}
-    assert reached == {*notes, *ASKED_FOR}  # the model tried
+    assert model.reached == {*notes, *ASKED_FOR}  # the model tried
     states = {call.tool: call.state for call in run.calls}
     assert {states[name] for name in ASKED_FOR} == {"refused"}
     assert {states[name] for name in notes} == {"failed" if where == "error" else "succeeded"}
@@ -113,10 +74,3 @@ def test_nothing_that_was_not_approved_happens(where: str, tmp_path: Path) -> No
     spans = [s for s in tracing.read(tmp_path / "spans.jsonl") if s.kind == "tool"]
     assert {span.name for span in spans if span.name in ASKED_FOR} == set(ASKED_FOR)
     assert all(span.error for span in spans if span.name in ASKED_FOR)
-
-
-class Nobody:
-    """Is asked and does not answer."""
-
-    def ask(self, request: Any) -> None:
-        return None
