@@ -50,6 +50,10 @@ class BackendError(WorkbenchError):
     """A runtime refused a request or failed."""
 
 
+class ContextError(BackendError):
+    """A conversation is longer than the model's context."""
+
+
 class AdapterError(WorkbenchError):
     """An adapter is broken, can't be exported, or belongs to another base."""
 

@@ -152,7 +152,7 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _shown(value)
     return _shown(json.dumps(value, ensure_ascii=False, indent=2))
 

@@ -40,7 +40,7 @@ ADD = Tool(
 class Deltas:
     """A backend that streams what it is given and keeps what it was asked."""
 
-    name, model, precision = "scripted", "f" * 64, "none"
+    name, model, precision, context = "scripted", "f" * 64, "none", 2048
     adapters: dict[str, str] = {"mine": "a" * 64}  # noqa: RUF012
 
     def __init__(self, *deltas: Delta) -> None:

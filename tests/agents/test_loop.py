@@ -7,18 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 from agent_parts import READ, SHELL, Few, Scripted, calling
+from langchain_core.messages import AIMessage
 
-from workbench import tracing
+from workbench import trace_view, tracing
 from workbench.agents.agent import Agent
 from workbench.agents.calls import INTERRUPTED, Calls
 from workbench.agents.state import Budget
 from workbench.approval import Decision, Grants, Policy, Rule
-from workbench.errors import ApprovalError, InputError, ServerError, ToolError
+from workbench.errors import ApprovalError, ContextError, InputError, ServerError, ToolError
 from workbench.settings import Settings
 from workbench.tools import Context
 
@@ -31,14 +34,16 @@ def bench(tmp_path: Path):
     settings = Settings(root=tmp_path, home=tmp_path / "home")
     opened: list[Agent] = []
 
-    def make(script: list, policy: Policy = FREE, definitions=(READ, SHELL), **options) -> Agent:
+    def make(
+        script: list, policy: Policy = FREE, definitions=(READ, SHELL), model=Scripted, **options
+    ) -> Agent:
         tracer = tracing.Tracer(tmp_path / "spans.jsonl", settings)
         context = Context(settings, tmp_path)
         grants = Grants(tmp_path / "grants.sqlite")
         calls = Calls(Few(*definitions), grants, policy, context, tracer)  # type: ignore[arg-type]
         names = [definition.name for definition in definitions]
         agent = Agent(
-            Scripted(script=script),
+            model(script=script),
             calls,
             tmp_path / "runs.sqlite",
             tracer,
@@ -194,6 +199,105 @@ def test_what_the_policy_changes_is_what_runs(bench):
     assert json.loads(agent._model.asked[-1][-1].content) == {"ran": "ls"}
 
 
+def test_a_tool_that_was_not_offered_is_not_run(bench):
+    ran = []
+    shell = replace(SHELL, run=lambda arguments, context: ran.append(arguments))
+    agent = bench(
+        [calling(("shell", {"command": "ls"})), "Sorry."], definitions=(READ, shell), tools=["look"]
+    )
+    run = agent.run("List.")
+    assert (run.calls[0].state, ran) == ("refused", [])
+    assert "no tool 'shell' here" in agent._model.asked[-1][-1].content
+
+
+def test_an_answer_that_was_cut_ends_for_want_of_tokens(bench):
+    cut = AIMessage("It is bl", response_metadata={"finish_reason": "length"})
+    assert bench([cut]).run("What colour?").finish == "tokens"
+
+
+@pytest.mark.parametrize("said", ["[" * 3_000, '{"a":' * 3_000, "{", "", "[1]", "машина 🚗"])
+def test_whatever_is_said_ends_a_run_and_can_be_looked_at(bench, tmp_path, said):
+    agent = bench([calling(("look", {"key": said})), said])
+    run = agent.run("Look.")
+    assert (run.answer, run.data) == (said, None)
+    assert trace_view.html(spans(tmp_path))
+
+
+def test_time_that_is_up_refuses_the_calls_that_wait(bench):
+    def slow(arguments, context):
+        time.sleep(0.05)
+        return {"found": arguments["key"]}
+
+    many = calling(*(("look", {"key": str(i)}) for i in range(30)))
+    agent = bench(
+        [many, "What I have."],
+        definitions=(replace(READ, run=slow),),
+        budget=Budget(seconds=0.2),
+    )
+    run = agent.run("Look at all.")
+    states = [call.state for call in run.calls]
+    assert (len(states), run.finish, run.answer) == (30, "seconds", "What I have.")
+    assert states == sorted(states, reverse=True)  # those that were made, then those refused
+    assert 1 <= states.count("succeeded") <= 4
+
+
+def test_a_plan_counts_as_a_step(bench):
+    plan = json.dumps({"steps": [{"tool": "look", "why": "a"}]})
+    run = bench([plan, "What I have."], plans=True, budget=Budget(steps=1)).run("Look.")
+    assert (run.finish, run.answer, run.steps) == ("steps", "What I have.", 2)
+
+
+class Narrow(Scripted):
+    """Takes at most 3,000 characters, and then has no room for long answers."""
+
+    def _generate(self, messages, *args, **kwargs):
+        size = sum(len(str(message.content)) for message in messages)
+        if size > 3_000:
+            raise ContextError("The prompt is too long", "Shorten it")
+        made = super()._generate(messages, *args, **kwargs)
+        if size > 2_000 and not made.generations[0].message.tool_calls:
+            self.script.insert(0, made.generations[0].message)
+            cut = AIMessage("So far", response_metadata={"finish_reason": "length", "context": 15})
+            cut.usage_metadata = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+            made.generations[0].message = cut
+        return made
+
+
+def test_results_are_shortened_until_the_model_has_room(bench):
+    text = "beginning" + "x" * 14_000 + "end"
+    long = replace(READ, run=lambda arguments, context: {"found": text})
+    script = [calling(("look", {"key": "a"}), ("look", {"key": "b"})), "Done."]
+    agent = bench(script, definitions=(long,), model=Narrow)
+    run = agent.run("Look.")
+    assert (run.answer, run.finish) == ("Done.", "answered")
+    shown = [m.content for m in agent._model.asked[-1] if m.type == "tool"]
+    assert sum(map(len, shown)) < 2_000
+    assert all("beginning" in one and "end" in one and "left out" in one for one in shown)
+    kept = [m for m in agent._state(run.id)["messages"] if m.type == "tool"]
+    assert [json.loads(m.content)["found"] for m in kept] == [text, text]
+
+
+def test_a_task_that_is_too_long_is_told_at_once(bench):
+    with pytest.raises(ContextError):
+        bench([], model=Narrow).run("x" * 4_000)
+
+
+def test_a_run_has_one_driver(bench):
+    told = []
+
+    def meddle(arguments, context):
+        with pytest.raises(InputError, match="under way elsewhere") as refused:
+            bench(["Mine."]).go_on("r1")
+        told.append(refused)
+        return {"found": "it"}
+
+    meddler = replace(READ, run=meddle)
+    agent = bench([calling(("look", {"key": "a"})), "Done."], definitions=(meddler,))
+    assert agent.run("Look.", id="r1").calls[0].state == "succeeded"
+    assert told
+    assert agent.go_on("r1").answer == "Done."
+
+
 @pytest.mark.parametrize(
     ("budget", "finish"), [(Budget(steps=3), "steps"), (Budget(tokens=40), "tokens")]
 )
@@ -229,8 +333,11 @@ def test_an_answer_is_bound_to_a_schema_made_from_the_results(bench):
     assert agent._model.options[-1]["schema"]["properties"] == {"key": {"enum": ["a"]}}
 
 
-def test_a_server_in_trouble_is_asked_again(bench):
-    agent = bench([ServerError("It is down", "Wait"), "Blue."])
+@pytest.mark.parametrize(
+    "trouble", [ServerError("It is down", "Wait"), httpx.ConnectError("x"), httpx.ReadTimeout("x")]
+)
+def test_a_server_in_trouble_is_asked_again(bench, trouble):
+    agent = bench([trouble, "Blue."])
     assert agent.run("What colour?").answer == "Blue."
 
 

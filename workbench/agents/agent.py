@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from filelock import FileLock, Timeout
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -82,6 +84,7 @@ class Agent:
         self._plans, self._least_calls, self._answer = plans, least_calls, answer
         self._tools = tuple(calls.registry.get(tool).tool for tool in tools)
         Path(checkpoints).parent.mkdir(parents=True, exist_ok=True)
+        self._locks = Path(f"{checkpoints}.locks")
         self._database = sqlite3.connect(checkpoints, timeout=30, check_same_thread=False)
         self._saver = SqliteSaver(self._database)
 
@@ -100,8 +103,9 @@ class Agent:
         model: Any = self._model
         if self._tools:
             model = self._model.bind_tools([loop.as_function(tool) for tool in self._tools])
-        for _ in model.stream([SystemMessage(self._system), HumanMessage("?")]):
-            break
+        with tracing_context(enabled=False):
+            for _ in model.stream([SystemMessage(self._system), HumanMessage("?")]):
+                break
 
     def knows(self, id: str) -> bool:
         """Whether there is a run of that name, over or not."""
@@ -179,6 +183,16 @@ class Agent:
         progress: Callable[[Progress], None] | None,
     ) -> AgentRun:
         """Go on until the end, or until someone has to decide whom nobody asks."""
+        with self._alone(id):
+            return self._advance_alone(id, given, asker, progress)
+
+    def _advance_alone(
+        self,
+        id: str,
+        given: Any,
+        asker: Asker | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> AgentRun:
         job = Job(id, self._tools, self._budget, self._plans, self._least_calls, self._answer)
         graph = loop.build(self._model, self._calls, job, self._tracer).compile(self._saver)
         config: Any = {"configurable": {"thread_id": id}, "recursion_limit": 10_000}
@@ -198,6 +212,22 @@ class Agent:
                 return _run(id, snapshot.values, request)
             self._calls.ask(request, asker)
             given = Command(resume=True)
+
+    @contextmanager
+    def _alone(self, id: str) -> Iterator[None]:
+        """While nobody else drives the run: two would take each other's calls for interrupted."""
+        self._locks.mkdir(exist_ok=True)
+        lock = FileLock(self._locks / content_id(id, length=16), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise InputError(
+                f"The run {id} is under way elsewhere", "Wait for it, or end the other notebook"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _state(self, id: str) -> dict[str, Any]:
         """What is kept of a run; empty where there is none."""
@@ -256,7 +286,7 @@ def _shown(run: AgentRun) -> Any:
 def _json(text: str) -> Any:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -174,6 +174,7 @@ class BackendChat(BaseChatModel):
         if delta.finish_reason is not None:
             chunk.response_metadata = {
                 "finish_reason": delta.finish_reason,
+                "context": self.backend.context,
                 "model_name": self.backend.model,
                 "backend": self.backend.name,
                 "adapter": self.backend.adapters.get(self.adapter) if self.adapter else None,

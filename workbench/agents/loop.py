@@ -25,9 +25,10 @@ from langgraph.graph.message import add_messages
 from langgraph.types import RetryPolicy, interrupt
 
 from workbench.agents.calls import Calls, Told
+from workbench.agents.fitting import shorter
 from workbench.agents.state import Budget, Finish
 from workbench.approval import Request
-from workbench.errors import ServerError
+from workbench.errors import ContextError, ServerError
 from workbench.records import Tool, ToolCall
 from workbench.tracing import Place, Tracer
 
@@ -45,6 +46,7 @@ _CUT = (
     "This call was longer than an answer may be and was cut, so it was not made. "
     "Ask for less at a time."
 )
+_SPENT = "The time or the tokens for this task are used up, so this call was not made."
 _ANSWER = "Now answer the task from what is known."
 
 
@@ -93,7 +95,7 @@ def build(
     graph.add_node("act", nodes.act)
     graph.add_node("answer", nodes.answer, retry_policy=patient)
     graph.add_edge(START, "plan" if job.plans and job.tools else "model")
-    graph.add_edge("plan", "model")
+    graph.add_conditional_edges("plan", nodes.after_plan, ["model", "answer"])
     graph.add_conditional_edges("model", nodes.after_model, ["act", "answer", END])
     graph.add_conditional_edges("act", nodes.after_act, ["act", "model", "answer", END])
     graph.add_edge("answer", END)
@@ -182,7 +184,8 @@ class _Nodes:
             offered = [as_function(tool) for tool in self._job.tools]
             model = self._model.bind_tools(offered, tool_choice=planned or "auto")
         message, used = self._ask("model", state, state["messages"], model)
-        return {**used, "messages": [message], "plan": state["plan"][1:]}
+        finish = "tokens" if _was_cut(message) and not message.tool_calls else None
+        return {**used, "messages": [message], "plan": state["plan"][1:], "finish": finish}
 
     def act(self, state: State) -> dict[str, Any]:
         """Make the first call that waits."""
@@ -191,8 +194,8 @@ class _Nodes:
         call, number = waiting
         began = time.monotonic()
         told: Told | Request
-        if _was_cut(_said(state["messages"])[-1]):
-            told = self._calls.refuse(call, _CUT)
+        if reason := self._unfit(state, call):
+            told = self._calls.refuse(call, reason)
         else:
             told = self._calls.make(call, run=self._job.run, step=number)
         while isinstance(told, Request):
@@ -221,6 +224,14 @@ class _Nodes:
         finish = "tokens" if _was_cut(message) else self._spent(state) or "answered"
         return {**used, "messages": [message], "finish": finish}
 
+    def _unfit(self, state: State, call: ToolCall) -> str:
+        """Why nothing may come of a call, whoever approves it; "" where nothing speaks against."""
+        if _was_cut(_said(state["messages"])[-1]):
+            return _CUT
+        if call.name not in {tool.name for tool in self._job.tools}:
+            return f"There is no tool {call.name!r} here. Use one that was offered."
+        return _SPENT if self._exhausted(state) else ""
+
     # --- where it goes from there -------------------------------------------
 
     def after_model(self, state: State) -> str:
@@ -238,12 +249,20 @@ class _Nodes:
         planned_all = self._job.plans and not state["plan"]
         return "answer" if planned_all or self._spent(state) else "model"
 
+    def after_plan(self, state: State) -> str:
+        """To the model, unless planning has used up what there was."""
+        return "answer" if self._spent(state) else "model"
+
     def _wants_answer(self, state: State) -> bool:
         return self._job.answer(_results(state)) is not None
 
     def _spent(self, state: State) -> Finish | None:
         tokens = state["prompt_tokens"] - state["cached_tokens"] + state["completion_tokens"]
         return self._job.budget.spent(state["steps"], tokens, state["seconds"])
+
+    def _exhausted(self, state: State) -> bool:
+        """Whether tokens or time are used up; steps count the model's, and it has made its own."""
+        return self._spent({**state, "steps": 0}) is not None
 
     # --- the model -----------------------------------------------------------
 
@@ -253,8 +272,7 @@ class _Nodes:
         """One answer of the model, and what it adds to the state's counts."""
         began = time.monotonic()
         with self._tracer.span("chain", name):
-            said = model.invoke(list(messages))
-        message: AIMessage = said["raw"] if isinstance(said, dict) else said
+            message = _answer(model, list(messages))
         used: Mapping[str, Any] = message.usage_metadata or {}
         cached = used.get("input_token_details", {}).get("cache_read", 0)
         return message, {
@@ -264,6 +282,29 @@ class _Nodes:
             "completion_tokens": state["completion_tokens"] + used.get("output_tokens", 0),
             "seconds": state["seconds"] + time.monotonic() - began,
         }
+
+
+def _answer(model: Model, messages: list[AnyMessage]) -> AIMessage:
+    """What the model says; results of tools are shortened until there is room for all of it."""
+    while True:
+        fewer = shorter(messages)
+        try:
+            said = model.invoke(messages)
+        except ContextError:
+            if fewer is None:
+                raise
+        else:
+            message: AIMessage = said["raw"] if isinstance(said, dict) else said
+            if fewer is None or not _lacked_room(message):
+                return message
+        messages = fewer
+
+
+def _lacked_room(message: AIMessage) -> bool:
+    """Whether the model's context ended an answer, and not the length it may have."""
+    used = message.usage_metadata
+    context = message.response_metadata.get("context")
+    return bool(used and context and _was_cut(message) and used["total_tokens"] >= context)
 
 
 def _results(state: State) -> list[str]:
@@ -287,10 +328,12 @@ def _read(message: AIMessage) -> Any:
     """The JSON of a bound answer; None where it was cut off."""
     try:
         return json.loads(str(message.text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _may_pass(error: Exception) -> bool:
     """Whether asking again may help: a server in trouble, not a request that is wrong."""
-    return isinstance(error, ServerError | ConnectionError | TimeoutError)
+    from httpx import TransportError
+
+    return isinstance(error, ServerError | ConnectionError | TimeoutError | TransportError)

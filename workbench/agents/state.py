@@ -21,7 +21,9 @@ what the model could say then."""
 class Budget:
     """How much a run may use: model calls, tokens of prompts and answers, seconds.
 
-    Time that someone takes to decide doesn't count. The last answer comes on top.
+    Time that someone takes to decide doesn't count. The last answer comes on top. What is
+    under way is brought to its end: an answer is bounded by its greatest length, a call by
+    the limits of its tool. Calls that wait when tokens or time are used up are refused.
     """
 
     steps: int = 12

@@ -21,8 +21,8 @@ class Backend(Protocol):
 
     `messages` is a sequence of Message, or a string as one user turn.
     `adapter` names an adapter given to `load_adapter`; None is the base alone.
-    Unknown adapters, prompts longer than the context and failing runtimes
-    raise BackendError.
+    Unknown adapters and failing runtimes raise BackendError, prompts longer than
+    the context ContextError.
     """
 
     name: str
@@ -33,6 +33,11 @@ class Backend(Protocol):
 
     precision: str
     """How the weights are held, such as "Q4_1" or "int8"."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that a conversation and its answer may have together."""
+        ...
 
     @property
     def adapters(self) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ from workbench.backends.contract import Engine
 from workbench.backends.pieces import Pieces
 from workbench.backends.sampling import Sampler, check
 from workbench.backends.tool_calls import CallReader
-from workbench.errors import AdapterError, BackendError
+from workbench.errors import AdapterError, BackendError, ContextError
 from workbench.models import Tokenizer
 from workbench.models.tool_forms import THINK
 from workbench.records import (
@@ -75,6 +75,11 @@ class LocalBackend:
         if self._engine is None:
             raise BackendError(f"The backend {self.name} is closed", "Load it again")
         return self._engine
+
+    @property
+    def context(self) -> int:
+        """Tokens that a conversation and its answer may have together."""
+        return self.engine.context
 
     @property
     def adapters(self) -> Mapping[str, str]:
@@ -206,7 +211,7 @@ class LocalBackend:
         _check_tools(tools, tool_choice)
         prompt = tuple(self.tokenizer.prompt_ids(conversation(messages), tools))
         if len(prompt) >= context:
-            raise BackendError(
+            raise ContextError(
                 f"The prompt has {len(prompt)} tokens, and the context holds {context}",
                 "Shorten it, or raise N_CTX (beyond the model's own length with "
                 "ROPE_SCALING_FACTOR)",

@@ -53,6 +53,11 @@ class TracedBackend:
         self.close()
 
     @property
+    def context(self) -> int:
+        """Tokens that a conversation and its answer may have together."""
+        return self.backend.context
+
+    @property
     def adapters(self) -> Mapping[str, str]:
         """Loaded adapters: name -> fingerprint."""
         return self.backend.adapters
