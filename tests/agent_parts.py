@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -11,6 +12,7 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import Field
 
 from workbench.errors import ToolError
+from workbench.records import Delta, Message, Usage
 from workbench.tools import Definition
 
 _TEXT = {"type": "string"}
@@ -88,3 +90,21 @@ def calling(*calls: tuple[str, dict[str, Any]]) -> AIMessage:
     """A message that calls tools."""
     made = [{"name": name, "args": args, "id": f"c{i}"} for i, (name, args) in enumerate(calls)]
     return AIMessage("", tool_calls=made)
+
+
+class Deltas:
+    """A backend that streams what it is given and keeps what it was asked."""
+
+    name, model, precision, context = "scripted", "f" * 64, "none", 2048
+    adapters: dict[str, str] = {"mine": "a" * 64}  # noqa: RUF012
+
+    def __init__(self, *deltas: Delta) -> None:
+        self.deltas = deltas
+        self.asked: list[tuple[list[Message], dict[str, Any]]] = []
+
+    def chat(self, messages: list[Message], **options: Any) -> Iterator[Delta]:
+        self.asked.append((messages, options))
+        yield from self.deltas
+
+
+END = Delta(finish_reason="stop", usage=Usage(10, 3, 4))

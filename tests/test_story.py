@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workbench import story
+from workbench import story, tracing
 from workbench.errors import InputError
 from workbench.session import Session
 from workbench.settings import Settings
@@ -39,6 +39,23 @@ def test_the_samples_tell_one_story(session: Session) -> None:
     assert f"connected components</th><td>{dataset['connected components']}" in " ".join(
         page.split()
     ).replace("</th> <td>", "</th><td>")
+
+
+def test_what_an_agent_did_is_told_call_by_call(session: Session) -> None:
+    tracer = tracing.Tracer(session.spans, session.settings)
+    with tracer.span("agent", "careful", input="Look.") as agent:
+        with tracer.span("tool", "get_map", input='{"name": "x"}') as call:
+            call.finish(output="<script>alert(1)</script>")
+        agent.finish(output="Found.")
+    session.record("agent", {"task": "Look at <x>", "trace": agent.trace_id, "steps": 3})
+    page = story.write(session).read_text()
+    assert "What the agent did: Look at &lt;x&gt;" in page
+    assert "get_map" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    session.record("agent", {"task": "Look", "trace": "of no span", "steps": 3})
+    with pytest.raises(InputError, match="of no span"):
+        story.write(session)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from agent_parts import END, Deltas
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -22,7 +22,7 @@ from workbench import backends
 from workbench.agents.chat_model import BackendChat, to_record
 from workbench.backends import Backend
 from workbench.errors import InputError
-from workbench.records import Delta, Message, NamedTool, Sampling, Tool, ToolCall, Usage
+from workbench.records import Delta, Message, NamedTool, Sampling, Tool, ToolCall
 from workbench.settings import Settings
 
 ADD = Tool(
@@ -35,24 +35,6 @@ ADD = Tool(
         "additionalProperties": False,
     },
 )
-
-
-class Deltas:
-    """A backend that streams what it is given and keeps what it was asked."""
-
-    name, model, precision, context = "scripted", "f" * 64, "none", 2048
-    adapters: dict[str, str] = {"mine": "a" * 64}  # noqa: RUF012
-
-    def __init__(self, *deltas: Delta) -> None:
-        self.deltas = deltas
-        self.asked: list[tuple[list[Message], dict[str, Any]]] = []
-
-    def chat(self, messages: list[Message], **options: Any) -> Iterator[Delta]:
-        self.asked.append((messages, options))
-        yield from self.deltas
-
-
-END = Delta(finish_reason="stop", usage=Usage(10, 3, 4))
 
 
 def test_an_answer_arrives_whole_with_its_usage_and_what_made_it():

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from agent_parts import READ, SHELL, Few, Scripted, calling
+from agent_parts import END, READ, SHELL, Deltas, Few, Scripted, calling
 from langchain_core.messages import AIMessage
 
 from workbench import trace_view, tracing
-from workbench.agents.agent import Agent
+from workbench.agents.agent import Agent, Progress
 from workbench.agents.calls import INTERRUPTED, Calls
+from workbench.agents.chat_model import BackendChat
 from workbench.agents.state import Budget
 from workbench.approval import Decision, Grants, Policy, Rule
 from workbench.errors import ApprovalError, ContextError, InputError, ServerError, ToolError
+from workbench.records import Delta
 from workbench.settings import Settings
 from workbench.tools import Context
 
@@ -280,6 +282,32 @@ def test_results_are_shortened_until_the_model_has_room(bench):
 def test_a_task_that_is_too_long_is_told_at_once(bench):
     with pytest.raises(ContextError):
         bench([], model=Narrow).run("x" * 4_000)
+
+
+def test_a_run_can_be_watched(bench):
+    said = Deltas(Delta(reasoning="Sky, "), Delta(reasoning="so."), Delta("Bl"), Delta("ue."), END)
+    agent = bench(said, model=lambda script: BackendChat(backend=script))
+    seen: list[Progress] = []
+    assert agent.run("What colour?", progress=seen.append).answer == "Blue."
+    assert [(p.kind, p.text) for p in seen] == [
+        ("reasoning", "Sky, "),
+        ("reasoning", "so."),
+        ("text", "Bl"),
+        ("text", "ue."),
+        ("step", "model"),
+    ]
+
+
+def test_warming_up_computes_the_beginning_of_every_run(bench):
+    backend = Deltas(Delta("Bl"), Delta("ue."), END)
+    agent = bench(backend, model=lambda script: BackendChat(backend=script))
+    agent.warm()
+    agent.run("What colour?")
+    (warm, offered), (asked, also) = backend.asked
+    assert warm[0] == asked[0]
+    assert [tool.name for tool in offered["tools"]] == ["look", "shell"]
+    assert offered["tools"] == also["tools"]
+    assert agent._state("anything") == {}
 
 
 def test_a_run_has_one_driver(bench):
