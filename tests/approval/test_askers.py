@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import threading
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -43,7 +45,9 @@ def at_terminal(said: str, question) -> tuple[Decision | None, str]:
         ("?\n\nr\n", "reject"),
         ("t\n", "terminate"),
         ("e\n", "escalate"),
+        ("R no\n", "reject"),
         ('m\nnonsense\nm\n{"command": "ls -l"}\n', "modify"),
+        ('m\n{"command": NaN}\nmodify\n{"command": "ls", "n": 1e999}\nr\n', "reject"),
     ],
 )
 def test_a_person_at_the_terminal_answers(said, answer):
@@ -52,6 +56,79 @@ def test_a_person_at_the_terminal_answers(said, answer):
     assert (decision.answer, decision.digest) == (answer, asked().digest)
     assert decision.by.startswith("person:")
     assert '"command": "ls"' in shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["abort", "a moment, please", "approved?", "all is wrong", "retry", "more", "test", "end"],
+)
+def test_a_word_that_only_begins_like_an_answer_is_none(said):
+    decision, shown = at_terminal(f"{said}\nreject\n", asked())
+    assert decision is not None
+    assert decision.answer == "reject"
+    assert shown.count("[a]pprove") == 2
+
+
+@pytest.fixture
+def keyboard():
+    """Both ends of a terminal: `typed` is what a person's keys are written to."""
+    typed, terminal = os.openpty()
+    yield typed, terminal
+    os.close(typed)
+    os.close(terminal)
+
+
+def wait_for(found: Callable[[], bool]) -> None:
+    latest = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < latest
+        time.sleep(0.01)
+
+
+def test_what_was_typed_before_a_call_was_shown_does_not_approve_it(keyboard):
+    typed, terminal = keyboard
+    os.write(typed, b"approve\n" * 3)
+    wait_for(lambda: bool(select.select([terminal], [], [], 0)[0]))
+    assert Terminal(terminal, io.StringIO()).ask(asked(wait_s=0.5)) is None
+
+
+def test_of_many_calls_one_is_asked_at_a_time_and_gets_its_own_answer(keyboard):
+    typed, terminal = keyboard
+    output = io.StringIO()
+    decided: dict[str, Decision | None] = {}
+
+    def ask(command: str) -> None:
+        decided[command] = Terminal(terminal, output).ask(asked(command))
+
+    commands = [f"command {number}" for number in range(4)]
+    threads = [threading.Thread(target=ask, args=[command]) for command in commands]
+    for thread in threads:
+        thread.start()
+    for count in range(1, 5):
+        wait_for(lambda: output.getvalue().count("[a]pprove") == count)  # noqa: B023
+        time.sleep(0.05)  # whoever else wants to ask does so now
+        last = output.getvalue().rpartition("wants to run with")[2]
+        [shown] = [command for command in commands if command in last]
+        assert f"Call {asked(shown).digest[:8]}:" in last
+        os.write(typed, f"reject {shown}\n".encode())
+        wait_for(lambda: len(decided) == count)  # noqa: B023
+    for thread in threads:
+        thread.join()
+    assert all(
+        decision and (decision.digest, decision.reason) == (asked(command).digest, command)
+        for command, decision in decided.items()
+    )
+
+
+def test_who_is_not_asked_in_time_is_not_asked(keyboard):
+    _, terminal = keyboard
+    output = io.StringIO()
+    first = threading.Thread(target=Terminal(terminal, output).ask, args=[asked(wait_s=1)])
+    first.start()
+    wait_for(lambda: "[a]pprove" in output.getvalue())
+    assert Terminal(terminal, output).ask(asked("pwd", wait_s=0.1)) is None
+    first.join()
+    assert "pwd" not in output.getvalue()
 
 
 def test_the_reason_is_what_stands_behind_the_answer():

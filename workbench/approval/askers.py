@@ -10,11 +10,18 @@ import json
 import os
 import select
 import sys
+import termios
+import threading
 from collections.abc import Sequence
 from getpass import getuser
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, get_args
 
-from workbench.approval.requests import Decision, Request, canonical
+from workbench.approval.requests import Answer, Decision, Request, canonical
+
+_CHOICES = "[a]pprove, [m]odify, [r]eject, [t]erminate, [e]scalate"
+_WORDS: dict[str, Answer] = {
+    word: answer for answer in get_args(Answer) for word in (answer, answer[0])
+}
 
 
 class Asker(Protocol):
@@ -26,11 +33,15 @@ class Asker(Protocol):
 
 
 class Terminal:
-    """A person at the terminal.
+    """A person at the terminal, asked one question at a time, also by many threads.
 
-    `input` is a file descriptor. Every control character of the call is written out,
-    so that arguments can't paint over what is asked.
+    `input` is a file descriptor. What was typed before a question is thrown away, where
+    the input is a terminal; a pipe's answers are taken as they come. Every control
+    character of the call is written out, so that arguments can't paint over what is asked.
     """
+
+    _turn = threading.Lock()
+    """All terminals of a process: they read one keyboard."""
 
     def __init__(self, input: int = 0, output: TextIO | None = None) -> None:
         self._input = input
@@ -39,41 +50,51 @@ class Terminal:
 
     def ask(self, request: Request) -> Decision | None:
         """Ask until there is an answer, or the request expired, or the input ended."""
+        if not self._turn.acquire(timeout=request.seconds_left):
+            return None
+        try:
+            return self._ask(request)
+        finally:
+            self._turn.release()
+
+    def _ask(self, request: Request) -> Decision | None:
+        call = request.digest[:8]
         self._say(f"\n{request.tool} ({request.risk}; {request.reason}) wants to run with")
         self._say(json.dumps(json.loads(request.arguments), indent=2, ensure_ascii=False))
         while True:
-            self._say("[a]pprove, [m]odify, [r]eject, [t]erminate, [e]scalate? ")
-            line = self._line(request)
+            line = self._line(request, f"Call {call}: {_CHOICES}? ")
             if line is None:
                 return None
-            word, _, rest = line.strip().partition(" ")
-            match word[:1].lower():
-                case "a":
-                    return Decision(request.digest, "approve", self._name, rest)
-                case "r":
-                    return Decision(request.digest, "reject", self._name, rest)
-                case "t":
-                    return Decision(request.digest, "terminate", self._name, rest)
-                case "e":
-                    return Decision(request.digest, "escalate", self._name, rest)
-                case "m":
-                    self._say("All arguments, as JSON in one line: ")
-                    decision = self._modified(request, self._line(request))
+            match _answer(line):
+                case "modify", _:
+                    line = self._line(
+                        request, f"All arguments of call {call}, as JSON in one line: "
+                    )
+                    decision = self._modified(request, line)
                     if decision is not None:
                         return decision
+                case answer, reason:
+                    return Decision(request.digest, answer, self._name, reason)
 
     def _modified(self, request: Request, line: str | None) -> Decision | None:
         try:
             arguments = json.loads(line or "")
             if not isinstance(arguments, dict):
                 raise ValueError("not an object")
-        except ValueError as error:
+            changed = canonical(arguments)
+        except (ValueError, RecursionError) as error:
             self._say(f"That is no JSON object ({error})")
             return None
-        return Decision(request.digest, "modify", self._name, arguments=canonical(arguments))
+        return Decision(request.digest, "modify", self._name, arguments=changed)
 
-    def _line(self, request: Request) -> str | None:
-        """One line of input; None once the request expired or the input ended."""
+    def _line(self, request: Request, question: str) -> str | None:
+        """One line of input after the question; None once the request expired or the input ended.
+
+        Nothing typed before the question answers it.
+        """
+        if os.isatty(self._input):
+            termios.tcflush(self._input, termios.TCIFLUSH)
+        self._say(question)
         line = b""
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([self._input], [], [], request.seconds_left)
@@ -99,3 +120,15 @@ class InTurn:
         if request.level >= len(self._askers):
             return None
         return self._askers[request.level].ask(request)
+
+
+def _answer(line: str) -> tuple[Answer, str] | None:
+    """The answer in a line and the reason behind it; None where its first word is none.
+
+    What runs a call is the whole word, or its letter alone: "abort" and "a moment" don't.
+    """
+    word, _, reason = line.strip().partition(" ")
+    answer = _WORDS.get(word.lower())
+    if answer is None or (word.lower() == "a" and reason):
+        return None
+    return answer, reason
