@@ -20,7 +20,7 @@ from workbench import trace_view, tracing
 from workbench.agents.agent import Agent, Progress
 from workbench.agents.calls import INTERRUPTED, Calls
 from workbench.agents.chat_model import BackendChat
-from workbench.agents.state import Budget
+from workbench.agents.state import AgentRun, Budget
 from workbench.approval import Decision, Grants, Policy, Rule
 from workbench.errors import ApprovalError, ContextError, InputError, ServerError, ToolError
 from workbench.records import Delta
@@ -180,6 +180,31 @@ def test_a_decision_counts_once(bench):
     agent.decide(run, Decision(run.request.digest, "approve", "person:anna"))
     with pytest.raises(ApprovalError, match="before"):
         agent.decide(run, Decision(run.request.digest, "approve", "person:anna"))
+
+
+def late(bench, script: list) -> tuple[Agent, AgentRun]:
+    """A run whose request nobody answered in time."""
+    agent = bench([calling(("shell", {"command": "ls"})), *script], Policy(wait_s=1))
+    run = agent.run("List.", id="r1")
+    assert run.request is not None
+    time.sleep(run.request.seconds_left)
+    return agent, run
+
+
+def test_an_expired_request_is_refused_when_the_run_goes_on(bench):
+    agent, run = late(bench, ["Then not."])
+    with pytest.raises(ApprovalError, match="expired"):
+        agent.decide(run, Decision(run.request.digest, "approve", "person:anna"))
+    run = agent.go_on("r1")
+    assert (run.calls[0].state, run.answer) == ("refused", "Then not.")
+    assert "no answer came in time" in agent._model.asked[-1][-1].content
+
+
+@pytest.mark.parametrize(("answer", "finish"), [("reject", "answered"), ("terminate", "terminated")])
+def test_an_expired_request_can_still_be_refused(bench, answer, finish):
+    agent, run = late(bench, ["Then not."])
+    run = agent.decide(run, Decision(run.request.digest, answer, "person:anna"))
+    assert (run.calls[0].state, run.finish) == ("refused", finish)
 
 
 class Silent:

@@ -102,13 +102,24 @@ def test_the_first_decision_stands(grants):
     assert grants.look(digest).state == "refused"
 
 
-def test_a_decision_that_comes_too_late_does_not_count(grants):
+@pytest.mark.parametrize("answer", ["approve", "modify", "escalate"])
+def test_an_approval_that_comes_too_late_does_not_count(grants, answer):
     known = grants.ask(asked(wait_s=0))
+    arguments = "{}" if answer == "modify" else None
     with pytest.raises(ApprovalError, match="expired"):
-        grants.decide(Decision(known.request.digest, "approve", "person:anna"))
+        grants.decide(
+            Decision(known.request.digest, answer, "person:anna", arguments=arguments)
+        )
     assert grants.ask(asked(wait_s=60)).request.expires == known.request.expires
     grants.decide(Decision(known.request.digest, "reject", "nobody"))
     assert grants.look(known.request.digest).state == "refused"
+
+
+@pytest.mark.parametrize("answer", ["reject", "terminate"])
+def test_a_refusal_is_never_too_late(grants, answer):
+    known = grants.ask(asked(wait_s=0))
+    record = grants.decide(Decision(known.request.digest, answer, "person:anna"))
+    assert record.state == "refused"
 
 
 def test_to_escalate_asks_the_next_one_with_as_much_time(grants):

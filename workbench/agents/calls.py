@@ -12,6 +12,7 @@ request, and comes again with the decision.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +36,7 @@ INTERRUPTED = (
     "This call was under way when the process ended. Nobody knows whether it had its effect, "
     "and it was not repeated. Look before you ask for it again."
 )
+_LATE = "no answer came in time"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Calls:
         """What came of the call; the request where nobody has decided about it yet.
 
         `run` and `step` name the place where the model asked: the same place again is
-        the same call, which runs no second time.
+        the same call, which runs no second time. A request that expired is refused.
         """
         try:
             definition = self.registry.get(call.name)
@@ -79,6 +81,8 @@ class Calls:
         except (InputError, ToolError) as error:  # no such tool, or arguments that don't fit
             return self._refuse(call.name, call.arguments, str(error), {})
         record = self._decided(definition, arguments, run, step)
+        if record.state == "asked" and not record.request.seconds_left:
+            record = self._refuse_unanswered(record.request, _LATE)
         if record.state == "asked":
             return record.request
         if record.state == "refused":
@@ -105,14 +109,21 @@ class Calls:
     def ask(self, request: Request, asker: Asker | None) -> None:
         """Write down what the asker says; no answer, a late or an unusable one is a refusal."""
         decision = None if asker is None else asker.ask(request)
-        reason = "no answer came in time" if asker else "nobody can be asked here"
+        reason = _LATE if asker else "nobody can be asked here"
         if decision is not None:
             try:
                 self.decide(decision)
                 return
             except (ApprovalError, ToolError) as error:
                 reason = str(error)
-        self.decide(Decision(request.digest, "reject", "nobody", reason))
+        self._refuse_unanswered(request, reason)
+
+    def _refuse_unanswered(self, request: Request, reason: str) -> Record:
+        """Refuse in nobody's name; what someone decided or escalated meanwhile stands."""
+        with suppress(ApprovalError):
+            if self._grants.look(request.digest).request == request:
+                self.decide(Decision(request.digest, "reject", "nobody", reason))
+        return self._grants.look(request.digest)
 
     def _decided(
         self, definition: Definition, arguments: dict[str, Any], run: str, step: int

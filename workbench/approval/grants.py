@@ -106,14 +106,17 @@ class Grants:
 
         The first decision stands. "escalate" decides nothing: the request is then one
         level up, with as much time again. Raises ApprovalError for a call that was not
-        asked about, was decided before, or, from a person, after the request expired.
+        asked about, was decided before, or, unless it is a refusal, of a person after the
+        request expired.
         """
         known = self.look(decision.digest)
         request = known.request
-        if decision.by.startswith("person:") and not request.seconds_left:
+        refuses = decision.answer in ("reject", "terminate")
+        if decision.by.startswith("person:") and not refuses and not request.seconds_left:
             raise ApprovalError(
                 f"The request to call {request.tool} expired at {request.expires}",
-                "Start the run again, or give more time (wait_s in the policy)",
+                "Refuse it, or go on: the model is told and may ask again. wait_s in the policy "
+                "gives more time",
             )
         if decision.answer == "escalate":
             written = self._write(

@@ -29,7 +29,7 @@ class Request:
     `run` and `step` say where in which run the model asked for it. `arguments` is
     canonical JSON: keys sorted, nothing left out. `definition` is the fingerprint of
     the tool as it was when the request was made. `level` counts escalations. Times
-    are ISO 8601 in UTC; after `expires` no decision counts.
+    are ISO 8601 in UTC; after `expires` only a refusal counts.
     """
 
     run: str
@@ -52,7 +52,7 @@ class Request:
 
     @property
     def seconds_left(self) -> float:
-        """How long a decision still counts; 0 once it is too late."""
+        """How long an approval still counts; 0 once it is too late."""
         left = datetime.fromisoformat(self.expires) - datetime.now(UTC)
         return max(left.total_seconds(), 0.0)
 
