@@ -22,6 +22,7 @@ from workbench.agents.calls import INTERRUPTED, Calls
 from workbench.agents.chat_model import BackendChat
 from workbench.agents.state import AgentRun, Budget
 from workbench.approval import Decision, Grants, Policy, Rule
+from workbench.approval.grants import GOOD_S
 from workbench.errors import ApprovalError, ContextError, InputError, ServerError, ToolError
 from workbench.records import Delta
 from workbench.settings import Settings
@@ -200,11 +201,40 @@ def test_an_expired_request_is_refused_when_the_run_goes_on(bench):
     assert "no answer came in time" in agent._model.asked[-1][-1].content
 
 
-@pytest.mark.parametrize(("answer", "finish"), [("reject", "answered"), ("terminate", "terminated")])
+@pytest.mark.parametrize(
+    ("answer", "finish"), [("reject", "answered"), ("terminate", "terminated")]
+)
 def test_an_expired_request_can_still_be_refused(bench, answer, finish):
     agent, run = late(bench, ["Then not."])
     run = agent.decide(run, Decision(run.request.digest, answer, "person:anna"))
     assert (run.calls[0].state, run.finish) == ("refused", finish)
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "finish"),
+    [
+        (Policy(), "succeeded", "answered"),
+        (Policy((Rule("reject", reason="not any more"),)), "refused", "answered"),
+        (Policy((Rule("terminate"),)), "refused", "terminated"),
+    ],
+)
+def test_what_was_approved_before_a_kill_runs_unless_the_policy_refuses_it(
+    bench, tmp_path, policy, state, finish
+):
+    run = bench([calling(("shell", {"command": "ls"}))], Policy()).run("List.", id="r1")
+    Grants(tmp_path / "grants.sqlite").decide(
+        Decision(run.request.digest, "approve", "person:anna")
+    )
+    run = bench(["Done."], policy).go_on("r1")
+    assert (run.calls[0].state, run.finish) == (state, finish)
+
+
+def test_a_grant_that_is_too_old_is_told(bench, tmp_path):
+    policy = Policy((Rule("approve"),), wait_s=-GOOD_S - 1)
+    agent = bench([calling(("shell", {"command": "ls"})), "Then not."], policy)
+    run = agent.run("List.")
+    assert (run.calls[0].state, run.answer) == ("refused", "Then not.")
+    assert "too old" in agent._model.asked[-1][-1].content
 
 
 class Silent:

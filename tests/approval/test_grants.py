@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from agent_parts import SHELL
 
 from workbench.approval import Decision, Grants, canonical, request
+from workbench.approval.grants import GOOD_S
 from workbench.errors import ApprovalError, InputError
 
 
@@ -102,17 +104,25 @@ def test_the_first_decision_stands(grants):
     assert grants.look(digest).state == "refused"
 
 
+@pytest.mark.parametrize("by", ["person:anna", "anna", "nobody"])
 @pytest.mark.parametrize("answer", ["approve", "modify", "escalate"])
-def test_an_approval_that_comes_too_late_does_not_count(grants, answer):
+def test_an_approval_that_comes_too_late_does_not_count(grants, answer, by):
     known = grants.ask(asked(wait_s=0))
     arguments = "{}" if answer == "modify" else None
     with pytest.raises(ApprovalError, match="expired"):
-        grants.decide(
-            Decision(known.request.digest, answer, "person:anna", arguments=arguments)
-        )
+        grants.decide(Decision(known.request.digest, answer, by, arguments=arguments))
     assert grants.ask(asked(wait_s=60)).request.expires == known.request.expires
     grants.decide(Decision(known.request.digest, "reject", "nobody"))
     assert grants.look(known.request.digest).state == "refused"
+
+
+def test_an_old_grant_runs_nothing(grants):
+    for step, (seconds, good) in enumerate([(GOOD_S - 100, True), (GOOD_S + 1, False)]):
+        known = grants.ask(asked(step=step, wait_s=-seconds))
+        grant = grants.decide(Decision(known.request.digest, "approve", "policy")).grant
+        with nullcontext() if good else pytest.raises(ApprovalError, match="too old"):
+            grants.use(grant)
+        assert grants.look(grant.digest).state == ("started" if good else "granted")
 
 
 @pytest.mark.parametrize("answer", ["reject", "terminate"])

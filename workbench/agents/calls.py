@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from workbench import tools
@@ -139,6 +139,10 @@ class Calls:
             wait_s=self._policy.wait_s,
         )
         record = self._grants.ask(asked)
+        if record.state == "granted" and ruled.ruling in ("reject", "terminate"):
+            # Approved before the process died, and by now the policy is another.
+            refusal = Decision(asked.digest, ruled.ruling, "policy", ruled.reason)
+            return replace(record, decision=refusal, state="refused")
         if record.state != "asked" or ruled.ruling == "ask":
             return record
         changed = canonical(ruled.arguments) if ruled.ruling == "modify" else None
@@ -150,7 +154,11 @@ class Calls:
         about = {"approval": record.decision, "digest": grant.digest, "risk": definition.risk}
         with self._tracer.span("tool", grant.tool, input=grant.arguments) as span:
             if record.state == "granted":
-                self._grants.use(grant)
+                try:
+                    self._grants.use(grant)
+                except ApprovalError as error:
+                    span.fail(error, metadata=about)
+                    return Told(str(error), "refused")
             elif definition.risk != "read":
                 self._grants.finish(grant, INTERRUPTED, failed=True)
                 span.fail(INTERRUPTED, metadata=about)

@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS calls (
 """
 _COLUMNS = "request, decision, used, ended, failed, outcome"
 
+GOOD_S = 3600.0
+"""How long, in seconds, a grant can be used after its request expired: a run that was killed
+goes on with what was approved, but not with what someone approved long ago."""
+
 State = Literal["asked", "refused", "granted", "started", "succeeded", "failed"]
 
 
@@ -106,13 +110,13 @@ class Grants:
 
         The first decision stands. "escalate" decides nothing: the request is then one
         level up, with as much time again. Raises ApprovalError for a call that was not
-        asked about, was decided before, or, unless it is a refusal, of a person after the
-        request expired.
+        asked about, was decided before, or, unless it is a refusal or the policy's, for one
+        after the request expired.
         """
         known = self.look(decision.digest)
         request = known.request
         refuses = decision.answer in ("reject", "terminate")
-        if decision.by.startswith("person:") and not refuses and not request.seconds_left:
+        if decision.by != "policy" and not refuses and not request.seconds_left:
             raise ApprovalError(
                 f"The request to call {request.tool} expired at {request.expires}",
                 "Refuse it, or go on: the model is told and may ask again. wait_s in the policy "
@@ -143,12 +147,18 @@ class Grants:
         """Use a grant up, just before its call runs.
 
         Raises ApprovalError where it is not, to the letter, the grant that was given,
-        or where it was used before.
+        where it was used before, or `GOOD_S` after its request expired.
         """
-        if self.look(grant.digest).grant != grant:
+        known = self.look(grant.digest)
+        if known.grant != grant:
             raise ApprovalError(
                 f"Nobody approved this call of {grant.tool}",
                 "Ask for approval of exactly these arguments",
+            )
+        if known.request.seconds_late > GOOD_S:
+            raise ApprovalError(
+                f"The approval of this call of {grant.tool} is too old",
+                "Ask for approval again",
             )
         if not self._write(
             "UPDATE calls SET used = ? WHERE digest = ? AND used IS NULL", _now(), grant.digest

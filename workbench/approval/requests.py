@@ -53,8 +53,12 @@ class Request:
     @property
     def seconds_left(self) -> float:
         """How long an approval still counts; 0 once it is too late."""
-        left = datetime.fromisoformat(self.expires) - datetime.now(UTC)
-        return max(left.total_seconds(), 0.0)
+        return max(-self.seconds_late, 0.0)
+
+    @property
+    def seconds_late(self) -> float:
+        """How long ago it expired; below 0 while it has not."""
+        return (datetime.now(UTC) - datetime.fromisoformat(self.expires)).total_seconds()
 
     def escalated(self) -> Request:
         """The same request to the next one who may decide, with as much time again."""
