@@ -24,7 +24,7 @@ from workbench.agents.state import AgentRun, Budget
 from workbench.approval import Decision, Grants, Policy, Rule
 from workbench.approval.grants import GOOD_S
 from workbench.errors import ApprovalError, ContextError, InputError, ServerError, ToolError
-from workbench.records import Delta
+from workbench.records import Delta, ToolCall
 from workbench.settings import Settings
 from workbench.tools import Context
 
@@ -235,6 +235,20 @@ def test_a_grant_that_is_too_old_is_told(bench, tmp_path):
     run = agent.run("List.")
     assert (run.calls[0].state, run.answer) == ("refused", "Then not.")
     assert "too old" in agent._model.asked[-1][-1].content
+
+
+def test_a_call_whose_tool_was_changed_after_a_kill_is_not_made_again(tmp_path):
+    ran = []
+    tool = replace(SHELL, run=lambda arguments, context: ran.append(arguments) or {})
+    grants, settings = Grants(tmp_path / "g"), Settings(root=tmp_path, home=tmp_path)
+    tracer = tracing.Tracer(tmp_path / "spans.jsonl", settings)
+    told = []
+    for description in ("Run a command.", "Run a command, now described better."):
+        few = Few(replace(tool, description=description))
+        calls = Calls(few, grants, FREE, Context(settings, tmp_path), tracer)  # type: ignore[arg-type]
+        told.append(calls.make(ToolCall("c", "shell", '{"command": "ls"}'), run="r", step=0))
+    assert [each.state for each in told] == ["succeeded", "refused"]
+    assert ran == [{"command": "ls"}]
 
 
 class Silent:
@@ -450,6 +464,7 @@ from workbench import tracing
 from workbench.agents.agent import Agent
 from workbench.agents.calls import Calls
 from workbench.approval import Grants, Policy, Rule
+from workbench.records import ToolCall
 from workbench.settings import Settings
 from workbench.tools import Context
 

@@ -141,6 +141,29 @@ def test_to_escalate_asks_the_next_one_with_as_much_time(grants):
     assert grants.decide(Decision(known.request.digest, "approve", "person:ben")).grant
 
 
+@pytest.mark.parametrize(("first", "second"), [("write", "write"), ("write", "read")])
+def test_at_one_place_of_a_run_one_call_with_an_effect_runs(grants, first, second):
+    where = {"run": "run", "step": 3, "reason": "", "wait_s": 60}
+    made = []
+    for risk, description in ((first, "One."), (second, "Another.")):
+        tool = replace(SHELL, risk=risk, description=description)
+        known = grants.ask(request(tool, {"command": "ls"}, **where))
+        made.append(grants.decide(Decision(known.request.digest, "approve", "policy")).grant)
+    grants.use(made[0])
+    with pytest.raises(ApprovalError, match="Another call was started"):
+        grants.use(made[1])
+    assert grants.look(made[1].digest).state == "granted"
+    grants.use(approved(grants, step=4))
+    grants.use(approved(grants, step=3, run="other"))
+
+
+def test_after_a_call_that_only_read_another_one_runs_in_its_place(grants):
+    where = {"run": "run", "step": 3, "reason": "", "wait_s": 60}
+    for risk in ("read", "write"):
+        known = grants.ask(request(replace(SHELL, risk=risk), {"command": "ls"}, **where))
+        grants.use(grants.decide(Decision(known.request.digest, "approve", "policy")).grant)
+
+
 def test_changed_arguments_are_what_runs(grants):
     known = grants.ask(asked("rm -r ."))
     changed = canonical({"command": "ls"})

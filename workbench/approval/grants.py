@@ -23,7 +23,10 @@ from workbench.approval.requests import Decision, Request
 from workbench.errors import ApprovalError
 from workbench.records import decode, encode
 
-_SCHEMA = """
+_PLACE = """
+    json_extract(CAST(request AS TEXT), '$.run'), json_extract(CAST(request AS TEXT), '$.step')
+"""
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS calls (
     digest TEXT PRIMARY KEY,
     request BLOB NOT NULL,
@@ -32,7 +35,15 @@ CREATE TABLE IF NOT EXISTS calls (
     ended TEXT,
     failed INTEGER,
     outcome TEXT
-) STRICT
+) STRICT;
+CREATE INDEX IF NOT EXISTS places ON calls ({_PLACE})
+"""
+_USE = f"""
+UPDATE calls SET used = ? WHERE digest = ? AND used IS NULL AND NOT EXISTS (
+    SELECT 1 FROM calls
+    WHERE ({_PLACE}) = (?, ?) AND used IS NOT NULL
+    AND json_extract(CAST(request AS TEXT), '$.risk') != 'read'
+)
 """
 _COLUMNS = "request, decision, used, ended, failed, outcome"
 
@@ -90,7 +101,7 @@ class Grants:
         )
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
-        self._database.execute(_SCHEMA)
+        self._database.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -147,7 +158,8 @@ class Grants:
         """Use a grant up, just before its call runs.
 
         Raises ApprovalError where it is not, to the letter, the grant that was given,
-        where it was used before, or `GOOD_S` after its request expired.
+        where it was used before, where another call, that did not only read, ran at its
+        place of its run, or `GOOD_S` after its request expired.
         """
         known = self.look(grant.digest)
         if known.grant != grant:
@@ -160,9 +172,13 @@ class Grants:
                 f"The approval of this call of {grant.tool} is too old",
                 "Ask for approval again",
             )
-        if not self._write(
-            "UPDATE calls SET used = ? WHERE digest = ? AND used IS NULL", _now(), grant.digest
-        ):
+        place = (known.request.run, known.request.step)
+        if not self._write(_USE, _now(), grant.digest, *place):
+            if self.look(grant.digest).state == "granted":
+                raise ApprovalError(
+                    f"Another call was started in the place of this one of {grant.tool}",
+                    "Look what that did before you ask again",
+                )
             raise ApprovalError(
                 f"The approval of this call of {grant.tool} has been used",
                 "An approval is for one call; ask again",
