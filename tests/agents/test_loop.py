@@ -395,6 +395,38 @@ def test_a_run_has_one_driver(bench):
     assert agent.go_on("r1").answer == "Done."
 
 
+def test_a_change_by_the_policy_that_does_not_fit_the_tool_is_a_refusal(bench):
+    policy = Policy((Rule("modify", tool="shell", set={"command": 7}),))
+    agent = bench([calling(("shell", {"command": "rm -r ."})), "Then not."], policy)
+    run = agent.run("Remove.")
+    assert (run.calls[0].state, run.answer) == ("refused", "Then not.")
+    assert "don't fit" in agent._model.asked[-1][-1].content
+
+
+@pytest.mark.parametrize("answer", ["approve", "reject", "escalate"])
+def test_what_was_decided_elsewhere_while_someone_was_asked_stands(bench, tmp_path, answer):
+    class Slow:
+        """Is overtaken by another one's decision."""
+
+        def __init__(self):
+            self.levels = []
+
+        def ask(self, request):
+            self.levels.append(request.level)
+            decision = Decision(request.digest, "reject", "person:slow")
+            if request.level == 0:
+                Grants(tmp_path / "grants.sqlite").decide(
+                    Decision(request.digest, answer, "person:anna")
+                )
+            return None if answer == "escalate" and request.level == 0 else decision
+
+    agent = bench([calling(("shell", {"command": "ls"})), "Done."], Policy())
+    slow = Slow()
+    run = agent.run("List.", asker=slow)
+    assert run.calls[0].state == ("succeeded" if answer == "approve" else "refused")
+    assert slow.levels == ([0, 1] if answer == "escalate" else [0])
+
+
 @pytest.mark.parametrize(
     ("budget", "finish"), [(Budget(steps=3), "steps"), (Budget(tokens=40), "tokens")]
 )

@@ -87,6 +87,8 @@ def test_a_policy_is_read_from_yaml(tmp_path):
         "rules: [{decide: approve, arguments: {command: '('}}]",
         "rules: [{decide: modify}]",
         "rules: [{decide: approve, set: {a: 1}}]",
+        "rules: [{decide: modify, set: {day: 2026-01-01}}]",
+        "rules: [{decide: modify, set: {rows: .nan}}]",
         "rules: [{decide: approve, risk: [deadly]}]",
         "rules: {",
         "- just a list",

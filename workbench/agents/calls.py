@@ -146,7 +146,12 @@ class Calls:
         if record.state != "asked" or ruled.ruling == "ask":
             return record
         changed = canonical(ruled.arguments) if ruled.ruling == "modify" else None
-        return self.decide(Decision(asked.digest, ruled.ruling, "policy", ruled.reason, changed))
+        try:
+            return self.decide(
+                Decision(asked.digest, ruled.ruling, "policy", ruled.reason, changed)
+            )
+        except ToolError as error:  # what the policy sets doesn't fit the tool
+            return self.decide(Decision(asked.digest, "reject", "policy", str(error)))
 
     def _run(self, definition: Definition, record: Record) -> Told:
         grant = record.grant

@@ -54,6 +54,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if bool(self.set) != (self.decide == "modify"):
             raise ValueError("`set` goes with `decide: modify`, and with nothing else")
+        try:
+            canonical(self.set)
+        except TypeError as error:  # YAML has dates
+            raise ValueError(f"`set` is no JSON: {error}") from None
         for pattern in self.arguments.values():
             re.compile(pattern)
 
