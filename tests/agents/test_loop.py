@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -249,6 +250,33 @@ def test_a_call_whose_tool_was_changed_after_a_kill_is_not_made_again(tmp_path):
         told.append(calls.make(ToolCall("c", "shell", '{"command": "ls"}'), run="r", step=0))
     assert [each.state for each in told] == ["succeeded", "refused"]
     assert ran == [{"command": "ls"}]
+
+
+@pytest.mark.parametrize("secret", ["token-1234567", 'p"ass\\word', "пароль"])
+@pytest.mark.parametrize("ends", ["whole", "cut", "failed"])
+def test_secrets_of_the_settings_reach_neither_model_nor_files(tmp_path, secret, ends):
+    def look(arguments, context):
+        if ends == "failed":
+            raise InputError(f"It says {secret}", "Look elsewhere")
+        return {"text": f"MCP_TOKEN={secret}", secret: [2**70], "rest": "x" * 100}
+
+    settings = Settings(root=tmp_path, home=tmp_path, mcp_token=secret)
+    context = Context(settings, tmp_path, result_chars=90 if ends == "cut" else 1_000)
+    ledger = tmp_path / "grants.sqlite"
+    tracer = tracing.Tracer(tmp_path / "spans.jsonl", settings)
+    few: Any = Few(replace(READ, run=look))
+    calls = Calls(few, Grants(ledger), FREE, context, tracer)
+    told = calls.make(ToolCall("c", "look", '{"key": "a"}'), run="r", step=0)
+    again = calls.make(ToolCall("c", "look", '{"key": "a"}'), run="r", step=0)
+    assert told == again
+    assert "[secret]" in told.text
+    if ends == "whole":
+        assert list(json.loads(told.text)) == ["text", "[secret]", "rest"]
+        assert json.loads(told.text)["[secret]"] == [2**70]
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for text in (told.text.encode(), written):
+        assert secret.encode() not in text
+        assert json.dumps(secret, ensure_ascii=False)[1:-1].encode() not in text
 
 
 class Silent:

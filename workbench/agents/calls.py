@@ -2,8 +2,9 @@
 
 What a model asks for goes through here and nowhere else. A call is decided about by
 the policy or by whoever is asked; only then does it run, with exactly the arguments
-that were approved; its outcome is written down before the model sees it. A call that
-was under way when the process was killed is not repeated, unless its tool only reads.
+that were approved; its outcome is written down before the model sees it, with the
+secrets of the settings blotted out. A call that was under way when the process was
+killed is not repeated, unless its tool only reads.
 
 Knows nothing about models and graphs: whoever can't get a decision now is handed the
 request, and comes again with the decision.
@@ -31,6 +32,7 @@ from workbench.errors import ApprovalError, InputError, ToolError
 from workbench.records import ToolCall
 from workbench.tools import Context, Definition, Registry
 from workbench.tracing import Tracer
+from workbench.tracing.spans import blot
 
 INTERRUPTED = (
     "This call was under way when the process ended. Nobody knows whether it had its effect, "
@@ -156,6 +158,7 @@ class Calls:
     def _run(self, definition: Definition, record: Record) -> Told:
         grant = record.grant
         assert grant is not None  # the states that have none returned before
+        secrets = self._context.settings.secrets
         about = {"approval": record.decision, "digest": grant.digest, "risk": definition.risk}
         with self._tracer.span("tool", grant.tool, input=grant.arguments) as span:
             if record.state == "granted":
@@ -171,9 +174,11 @@ class Calls:
             try:
                 result = tools.call(definition, grant.arguments, self._context)
             except ToolError as error:
-                self._grants.finish(grant, str(error), failed=True)
+                text = blot(str(error), secrets)
+                self._grants.finish(grant, text, failed=True)
                 span.fail(error, metadata=about)
-                return Told(str(error), "failed")
+                return Told(text, "failed")
+            result = blot(result, secrets)
             text = json.dumps(result, ensure_ascii=False)
             self._grants.finish(grant, text, failed=False)
             span.finish(output=result, metadata=about)

@@ -9,7 +9,7 @@ module knows neither journals nor servers.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,7 +87,20 @@ def json_value(value: Any, secrets: Collection[str] = ()) -> Any:
 
     What JSON does not know becomes its `str`: objects, integers above 64 bits.
     """
-    return _clean(msgspec.to_builtins(value, str_keys=True, enc_hook=str), secrets)
+    return _clean(blot(msgspec.to_builtins(value, str_keys=True, enc_hook=str), secrets))
+
+
+def blot(value: Any, secrets: Collection[str]) -> Any:
+    """A JSON value with secrets blotted out of its texts and keys, also of texts that are JSON.
+
+    To the letter: half of a secret, or one in another encoding, is not found.
+    """
+    forms = {
+        form
+        for secret in secrets
+        for form in (secret, json.dumps(secret, ensure_ascii=False)[1:-1])
+    }
+    return _blotted(value, sorted(forms, key=len, reverse=True)) if forms else value
 
 
 def value_attribute(value: Any) -> str:
@@ -133,15 +146,25 @@ def record(span: ReadableSpan) -> SpanRecord:
     )
 
 
-def _clean(value: Any, secrets: Collection[str]) -> Any:
+def _blotted(value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, _SECRET)
+        return value
+    if isinstance(value, dict):
+        return {_blotted(key, secrets): _blotted(item, secrets) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_blotted(item, secrets) for item in value]
+    return value
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {_clean(key, secrets): _clean(item, secrets) for key, item in value.items()}
+        return {_clean(key): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(item, secrets) for item in value]
+        return [_clean(item) for item in value]
     if isinstance(value, int) and value.bit_length() > _INTEGER_BITS:
         return str(value)
     return value
