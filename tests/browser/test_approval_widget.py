@@ -15,7 +15,7 @@ from workbench.agents.agent import Agent
 from workbench.agents.approval_widget import ApprovalWidget
 from workbench.agents.calls import Calls
 from workbench.approval import Grants, Policy
-from workbench.errors import SettingsError
+from workbench.errors import BackendError, SettingsError
 from workbench.settings import Settings
 from workbench.tools import Context
 
@@ -94,13 +94,28 @@ def test_to_end_the_run_ends_it(ask):
     assert shown.kernel.run.finish == "terminated"
 
 
-def test_a_decision_that_comes_too_late_runs_nothing(ask):
-    shown = ask("ls", wait_s=0)
+def test_what_expired_can_only_be_refused(ask):
+    shown = ask("ls", wait_s=2)
     shown.wait_for("too late")
+    for answer in ("approve", "modify", "escalate"):
+        assert shown.widget.locator(f"[data-answer={answer}]").is_disabled()
+    shown.widget.locator("textarea").fill('{"command": "pwd"}')
+    assert shown.widget.locator("[data-answer=modify]").is_disabled()
+    click(shown, "reject")
+    shown.wait_for("Done.")
+    assert [call.state for call in shown.kernel.run.calls] == ["refused"]
+
+
+def test_a_run_that_an_error_stopped_goes_on_by_a_click(ask):
+    shown = ask("ls")
+    shown.model.script.insert(0, BackendError("The model is out of memory", "Free some"))
     click(shown, "approve")
     shown.widget.get_by_role("alert").wait_for()
-    assert "expired" in shown.widget.get_by_role("alert").inner_text()
-    assert shown.kernel.run.calls == ()
+    assert "out of memory" in shown.widget.get_by_role("alert").inner_text()
+    assert shown.widget.locator("textarea").count() == 0
+    shown.widget.get_by_role("button", name="Go on").click()
+    shown.wait_for("Done.")
+    assert [call.state for call in shown.kernel.run.calls] == ["succeeded"]
 
 
 def test_hostile_arguments_are_text(ask):

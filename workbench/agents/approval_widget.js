@@ -25,7 +25,10 @@ function element(tag, attributes, ...children) {
 
 function render({ model, el }) {
   el.classList.add("wb-ask-host");
-  const draw = () => el.replaceChildren(page(model));
+  const draw = () => {
+    el.replaceChildren(page(model));
+    tick(el, model);
+  };
   model.on("change:view", draw);
   draw();
   const clock = setInterval(() => tick(el, model), 1000);
@@ -38,6 +41,7 @@ function page(model) {
   box.append(element("p", { class: "wb-ask-task" }, visible(view.task)));
   if (view.asked) box.append(...question(model, view.asked));
   if (view.state === "works") box.append(element("p", { role: "status" }, "The run goes on…"));
+  if (view.state === "stopped") box.append(goOn(model));
   if (view.state === "over") {
     box.append(element("h4", {}, "Answer"), element("pre", {}, visible(view.answer) || "(none)"));
   }
@@ -47,6 +51,15 @@ function page(model) {
     box.append(element("ol", { class: "wb-ask-log", "aria-label": "What happened" }, ...items));
   }
   return box;
+}
+
+function goOn(model) {
+  const button = element("button", { type: "button", "data-answer": "go on" }, "Go on");
+  button.addEventListener("click", () => {
+    button.disabled = true;
+    model.send({ do: "go on" });
+  });
+  return element("div", { class: "wb-ask-row" }, button, "The run stopped. What was decided stands.");
 }
 
 function question(model, asked) {
@@ -60,7 +73,7 @@ function question(model, asked) {
     button.addEventListener("click", () => {
       for (const other of buttons) other.disabled = true;
       model.send({
-        digest: asked.digest, answer, reason: reason.value,
+        do: "decide", digest: asked.digest, answer, reason: reason.value,
         arguments: answer === "modify" ? editor.value : "",
       });
     });
@@ -68,8 +81,8 @@ function question(model, asked) {
   });
   const changed = () => {
     const same = editor.value === visible(asked.arguments);
-    buttons[0].disabled = !same;
-    buttons[1].disabled = same;
+    buttons[0].disabled = !same || late(asked);
+    buttons[1].disabled = same || late(asked);
   };
   editor.addEventListener("input", changed);
   changed();
@@ -86,12 +99,19 @@ function question(model, asked) {
   ];
 }
 
+// A request that expired can only be refused.
+const late = (asked) => Date.parse(asked.expires) <= Date.now();
+
 function tick(el, model) {
   const asked = model.get("view").asked;
   const clock = el.querySelector(".wb-ask-clock");
   if (!asked || !clock) return;
-  const left = Math.max(0, Math.round((Date.parse(asked.expires) - Date.now()) / 1000));
-  clock.textContent = left ? `${left} s left; then it is refused` : "too late: it is refused";
+  const left = Math.ceil((Date.parse(asked.expires) - Date.now()) / 1000);
+  clock.textContent = late(asked) ? "too late to approve: reject it, or end the run" : `${left} s left to approve`;
+  if (!late(asked)) return;
+  for (const answer of ["approve", "modify", "escalate"]) {
+    el.querySelector(`[data-answer=${answer}]`).disabled = true;
+  }
 }
 
 export default { render };

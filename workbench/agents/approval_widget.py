@@ -9,6 +9,7 @@ Needs anywidget, so this module is imported when ApprovalWidget is first used.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,18 +21,28 @@ import traitlets
 from workbench.agents.agent import Agent, Progress
 from workbench.agents.state import AgentRun
 from workbench.approval import Answer, Decision, canonical
-from workbench.errors import SettingsError, WorkbenchError
+from workbench.errors import InputError, SettingsError, ToolError, WorkbenchError
 
 _HERE = Path(__file__).parent
 
 
-class _Decide(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the page may send; `arguments` is JSON as someone wrote it, with "modify"."""
+class _Decide(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="decide"
+):
+    """A decision of the page; `arguments` is JSON as someone wrote it, with "modify"."""
 
     digest: str
     answer: Answer
     reason: str = ""
     arguments: str = ""
+
+
+class _GoOn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="go on"):
+    """The page's wish to go on with a run that an error stopped."""
+
+
+State = Literal["asks", "works", "stopped", "over"]
+"""stopped: an error ended the work on the run, which can go on from where it was."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class View:
     """All that the page is told. `log` holds what happened, newest last."""
 
     serial: int
-    state: Literal["asks", "works", "over"]
+    state: State
     task: str
     asked: Asked | None
     log: tuple[str, ...]
@@ -65,7 +76,7 @@ class ApprovalWidget(anywidget.AnyWidget):
 
         run = agent.run("Mend the failing test")
         widget = ApprovalWidget(agent, run, person="person:anna")
-        widget.run                      # the run as it is now
+        widget.run                      # the run as it was when it last paused or ended
 
     `person` is who decides, `person:NAME`. Raises SettingsError for another form.
     """
@@ -87,20 +98,33 @@ class ApprovalWidget(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        """Follow a decision, then show what the run came to."""
-        asked = self.run.request
-        if asked is None:
-            return
+        """Follow what was clicked, unless the page showed something else by then."""
+        state, asked = self.view["state"], self.run.request
         try:
-            said = msgspec.convert(content, _Decide)
-            if said.digest != asked.digest:
-                return
-            decision = self._decision(said)
-            self._log.append(f"{said.answer}: {asked.tool}")
-            self._publish("works")
-            self.run = self._agent.decide(self.run, decision, progress=self._follow)
-        except (ValueError, WorkbenchError) as error:
+            said = msgspec.convert(content, _Decide | _GoOn)
+            decision = self._decision(said) if isinstance(said, _Decide) else None
+        except (ValueError, RecursionError, InputError) as error:
+            self._publish(state, problem=str(error))
+            return
+        if decision is None:
+            if state == "stopped":
+                self._advance(lambda: self._agent.go_on(self.run.id, progress=self._follow))
+        elif state == "asks" and asked is not None and decision.digest == asked.digest:
+            self._log.append(f"{decision.answer}: {asked.tool}")
+            self._advance(lambda: self._agent.decide(self.run, decision, progress=self._follow))
+
+    def _advance(self, work: Callable[[], AgentRun]) -> None:
+        """Show what the run comes to. After an error nobody is asked: the call may have run."""
+        self._publish("works")
+        try:
+            self.run = work()
+        except ToolError as error:  # changed arguments that don't fit: nothing was decided
             self._publish("asks", problem=str(error))
+        except WorkbenchError as error:
+            self._publish("stopped", problem=str(error))
+        except BaseException as error:  # also an interrupt of the kernel
+            self._publish("stopped", problem=f"{type(error).__name__}: {error}")
+            raise
         else:
             self._publish("asks" if self.run.request is not None else "over")
 
@@ -118,7 +142,7 @@ class ApprovalWidget(anywidget.AnyWidget):
             self._log.append(progress.text)
             self._publish("works")
 
-    def _publish(self, state: Literal["asks", "works", "over"], problem: str = "") -> None:
+    def _publish(self, state: State, problem: str = "") -> None:
         self._serial += 1
         request = self.run.request if state == "asks" else None
         asked = (
