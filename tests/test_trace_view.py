@@ -80,8 +80,8 @@ def test_hostile_text_is_shown_not_run(payload):
 
 
 def test_nothing_hides_in_a_text_and_a_cut_is_stated():
-    page = trace_view.html([replace(SPANS[0], input="a\u202eb\x1b" + "x" * 5000)])
-    assert "a\\u202eb\\u001b" in page
+    page = trace_view.html([replace(SPANS[0], input="a\u202eb\x1b\u3164\U000e0041" + "x" * 5000)])
+    assert "a\\u202eb\\u001b\\u3164\\udb40\\udc41x" in page
     assert "characters left out]" in page
 
 

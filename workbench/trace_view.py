@@ -12,7 +12,6 @@ spans.
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.characters import escaped
 from workbench.errors import InputError
 from workbench.tracing import SpanRecord
 
 LONGEST = 4000
 """Characters of one text that are shown; the cut is stated."""
-_KEPT = "\n\t"
 
 
 @dataclass(frozen=True)
@@ -165,13 +164,9 @@ def _calls(turn: dict[str, Any]) -> str:
 
 def _shown(text: str) -> str:
     """Text with nothing hidden in it, cut at `LONGEST`."""
-    plain = "".join(f"\\u{ord(c):04x}" if _hides(c) else c for c in text[: LONGEST + 1])
+    plain = escaped(text[: LONGEST + 1])
     left = len(text) - LONGEST
     return f"{plain[:LONGEST]}\n[{left:,} characters left out]" if left > 0 else plain
-
-
-def _hides(character: str) -> bool:
-    return character not in _KEPT and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co")
 
 
 def _lines(branches: Iterable[Branch], indent: str) -> Iterable[str]:

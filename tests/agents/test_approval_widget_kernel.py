@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from workbench.agents.agent import Agent
 from workbench.agents.approval_widget import ApprovalWidget
 from workbench.agents.calls import Calls
 from workbench.approval import Decision, Grants, Policy
+from workbench.characters import hidden
 from workbench.errors import BackendError
 from workbench.settings import Settings
 from workbench.tools import Context
@@ -106,6 +108,21 @@ def test_what_was_decided_elsewhere_stands_and_the_run_goes_on(ask, tmp_path):
     assert "before" in problem
     send(widget, {"do": "go on"})
     assert [call.state for call in widget.run.calls] == ["refused"]
+
+
+def test_the_page_is_sent_nothing_hidden_and_a_change_keeps_it(ask):
+    every = map(chr, (*range(0xD800), *range(0xF900, 0xF0000)))
+    unseen = "".join(filter(hidden, every))
+    command = "ls" + unseen
+    widget = ask(f"Done{unseen}.", command=command)
+    for _ in range(2):
+        assert json.dumps(widget.view, ensure_ascii=False).isprintable()
+        if widget.run.request is not None:
+            shown = widget.view["asked"]["arguments"]
+            click(widget, "modify", arguments=shown.replace("ls", "pwd"))
+    assert widget.view["state"] == "over"
+    told = widget._agent._model.asked[-1][-1].content  # type: ignore[attr-defined]
+    assert json.loads(told) == {"ran": "pwd" + unseen}
 
 
 @pytest.mark.parametrize("written", ["nonsense", "[]", '{"command": 7}', '{"command": NaN}'])

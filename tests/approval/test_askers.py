@@ -152,10 +152,11 @@ def test_who_does_not_answer_in_time_has_not_approved():
 
 
 def test_arguments_can_not_paint_over_what_is_asked():
-    _, shown = at_terminal("r\n", asked("ls\x1b[2K\x1b[1A\rgit status\u202e"))
+    _, shown = at_terminal("r\n", asked("ls\x1b[2K\x1b[1A\rgit status\u202e\u3164\u00a0\u2800"))
     assert "\x1b" not in shown
     assert "\r" not in shown
-    assert "\u202e" not in shown
+    assert not set("\u202e\u3164\u00a0\u2800") & set(shown)
+    assert "git status\\u202e\\u3164\\u00a0\\u2800" in shown
     assert "git status" in shown
 
 

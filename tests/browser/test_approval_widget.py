@@ -119,9 +119,10 @@ def test_a_run_that_an_error_stopped_goes_on_by_a_click(ask):
 
 
 def test_hostile_arguments_are_text(ask):
-    hostile = "\n".join(PAYLOADS.values()).replace("\0", "") + "\u202e\x1b[2K"
+    hostile = "\n".join(PAYLOADS.values()).replace("\0", "") + "\u202e\u3164\U000e0041\x1b[2K"
     shown = ask(hostile, answer=hostile)
-    assert "\\u202e" in shown.widget.locator("textarea").input_value()
+    assert "\\u202e\\u3164\\udb40\\udc41" in shown.widget.locator("textarea").input_value()
+    assert json.loads(shown.widget.locator("textarea").input_value()) == {"command": hostile}
     click(shown, "reject")
     shown.widget.locator("pre").wait_for()
     inside = "img, svg, iframe, script, object, form, style, link, a"

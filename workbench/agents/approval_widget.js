@@ -1,7 +1,7 @@
 // The page's side of ApprovalWidget: shows what is asked, sends one answer to it.
 //
-// Every text is set as text, never as HTML: a model wrote the arguments. Characters
-// that hide or reorder others are shown by their code.
+// Every text is set as text, never as HTML: a model wrote the arguments. The kernel has
+// written characters that hide or reorder others by their code.
 
 const ANSWERS = [
   ["approve", "Approve", "runs once, with exactly these arguments"],
@@ -10,11 +10,6 @@ const ANSWERS = [
   ["escalate", "Escalate", "ask the next one who may decide"],
   ["terminate", "End the run", "no more calls"],
 ];
-
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-
-const visible = (text) =>
-  text.replace(HIDDEN, (c) => `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`);
 
 function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
@@ -38,16 +33,16 @@ function render({ model, el }) {
 function page(model) {
   const view = model.get("view");
   const box = element("section", { class: "wb-ask", "data-state": view.state, "aria-label": "Approval" });
-  box.append(element("p", { class: "wb-ask-task" }, visible(view.task)));
+  box.append(element("p", { class: "wb-ask-task" }, view.task));
   if (view.asked) box.append(...question(model, view.asked));
   if (view.state === "works") box.append(element("p", { role: "status" }, "The run goes on…"));
   if (view.state === "stopped") box.append(goOn(model));
   if (view.state === "over") {
-    box.append(element("h4", {}, "Answer"), element("pre", {}, visible(view.answer) || "(none)"));
+    box.append(element("h4", {}, "Answer"), element("pre", {}, view.answer || "(none)"));
   }
-  if (view.problem) box.append(element("p", { class: "wb-ask-problem", role: "alert" }, visible(view.problem)));
+  if (view.problem) box.append(element("p", { class: "wb-ask-problem", role: "alert" }, view.problem));
   if (view.log.length) {
-    const items = view.log.map((line) => element("li", {}, visible(line)));
+    const items = view.log.map((line) => element("li", {}, line));
     box.append(element("ol", { class: "wb-ask-log", "aria-label": "What happened" }, ...items));
   }
   return box;
@@ -66,7 +61,7 @@ function question(model, asked) {
   const editor = element("textarea", {
     "aria-label": "Arguments", spellcheck: "false", rows: String(Math.min(asked.arguments.split("\n").length + 1, 20)),
   });
-  editor.value = visible(asked.arguments);
+  editor.value = asked.arguments;
   const reason = element("input", { "aria-label": "Reason, told to the model", placeholder: "Reason, told to the model" });
   const buttons = ANSWERS.map(([answer, label, title]) => {
     const button = element("button", { type: "button", title, "data-answer": answer }, label);
@@ -80,7 +75,7 @@ function question(model, asked) {
     return button;
   });
   const changed = () => {
-    const same = editor.value === visible(asked.arguments);
+    const same = editor.value === asked.arguments;
     buttons[0].disabled = !same || late(asked);
     buttons[1].disabled = same || late(asked);
   };
@@ -91,7 +86,7 @@ function question(model, asked) {
       "h4", {},
       element("code", {}, asked.tool), " ",
       element("span", { class: "wb-ask-risk", "data-risk": asked.risk }, asked.risk),
-      element("small", {}, ` ${visible(asked.reason)}${asked.level ? `; escalated ${asked.level} times` : ""}`),
+      element("small", {}, ` ${asked.reason}${asked.level ? `; escalated ${asked.level} times` : ""}`),
     ),
     editor,
     element("div", { class: "wb-ask-row" }, reason),

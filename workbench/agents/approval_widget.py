@@ -1,7 +1,7 @@
 """Approval in the notebook: what a paused run asks, with buttons; the run goes on by a click.
 
 The kernel is the truth: the page is told what is asked and sends an answer to that
-one request. Nothing that a model wrote is ever HTML here.
+one request. Nothing that a model wrote is ever HTML here, and nothing hides in it.
 
 Needs anywidget, so this module is imported when ApprovalWidget is first used.
 """
@@ -21,6 +21,7 @@ import traitlets
 from workbench.agents.agent import Agent, Progress
 from workbench.agents.state import AgentRun
 from workbench.approval import Answer, Decision, canonical
+from workbench.characters import escaped
 from workbench.errors import InputError, SettingsError, ToolError, WorkbenchError
 
 _HERE = Path(__file__).parent
@@ -47,7 +48,7 @@ State = Literal["asks", "works", "stopped", "over"]
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as the page shows it; `arguments` is indented JSON."""
+    """A request as the page shows it; `arguments` is indented JSON, all hidden in it escaped."""
 
     digest: str
     tool: str
@@ -152,8 +153,10 @@ class ApprovalWidget(anywidget.AnyWidget):
                 digest=request.digest,
                 tool=request.tool,
                 risk=request.risk,
-                reason=request.reason,
-                arguments=json.dumps(json.loads(request.arguments), indent=2, ensure_ascii=False),
+                reason=escaped(request.reason),
+                arguments=escaped(
+                    json.dumps(json.loads(request.arguments), indent=2, ensure_ascii=False)
+                ),
                 expires=request.expires,
                 level=request.level,
             )
@@ -161,10 +164,10 @@ class ApprovalWidget(anywidget.AnyWidget):
         view = View(
             serial=self._serial,
             state=state,
-            task=self.run.task,
+            task=escaped(self.run.task),
             asked=asked,
-            log=tuple(self._log),
-            answer=self.run.answer if state == "over" else "",
-            problem=problem,
+            log=tuple(map(escaped, self._log)),
+            answer=escaped(self.run.answer) if state == "over" else "",
+            problem=escaped(problem),
         )
         self.view = msgspec.to_builtins(view)

@@ -17,6 +17,7 @@ from getpass import getuser
 from typing import Protocol, TextIO, get_args
 
 from workbench.approval.requests import Answer, Decision, Request, canonical
+from workbench.characters import escaped
 
 _CHOICES = "[a]pprove, [m]odify, [r]eject, [t]erminate, [e]scalate"
 _WORDS: dict[str, Answer] = {
@@ -36,8 +37,8 @@ class Terminal:
     """A person at the terminal, asked one question at a time, also by many threads.
 
     `input` is a file descriptor. What was typed before a question is thrown away, where
-    the input is a terminal; a pipe's answers are taken as they come. Every control
-    character of the call is written out, so that arguments can't paint over what is asked.
+    the input is a terminal; a pipe's answers are taken as they come. What is
+    hidden in a call is written out, so that arguments can't paint over what is asked.
     """
 
     _turn = threading.Lock()
@@ -105,8 +106,7 @@ class Terminal:
         return line.decode("utf-8", "replace")
 
     def _say(self, text: str) -> None:
-        shown = "".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text)
-        print(shown, file=self._output, flush=True)
+        print(escaped(text), file=self._output, flush=True)
 
 
 class InTurn:

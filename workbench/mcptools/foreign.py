@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workbench.characters import hidden
 from workbench.errors import InputError, ToolError
 from workbench.mcptools.config import Server
 from workbench.tools import Context, Definition, check
@@ -118,7 +118,7 @@ def content(server: Server, name: str, result: CallToolResult) -> Any:
 
 
 def _said(server: Server, tool: Tool) -> Said:
-    if not tool.name or any(_hidden(c) for c in tool.name):
+    if not tool.name or any(hidden(c) for c in tool.name):
         raise InputError(
             f"It has a tool named {ascii(tool.name)[:80]}", "Names have visible characters alone"
         )
@@ -165,16 +165,12 @@ def _cleaned(name: str, value: Any, depth: int) -> Any:
 
 def _plain(name: str, text: str) -> str:
     """A text that has to stay as it is, or else the tool can't be used."""
-    if any(_hidden(c) for c in text):
+    if any(hidden(c) for c in text):
         raise InputError(
             f"A schema of {name} holds invisible characters: {ascii(text)[:80]}",
             "Leave the tool out",
         )
     return text
-
-
-def _hidden(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def _text(block: Any) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 import msgspec
 
+from workbench.characters import hidden
 from workbench.errors import InputError, ToolError, WorkbenchError
 from workbench.records import Tool, content_id
 from workbench.sandbox import Limits
@@ -164,7 +164,7 @@ def call(definition: Definition, arguments: str, context: Context) -> Any:
 def one_line(text: str, limit: int = _ERROR_CHARS) -> str:
     """`text` in one line of at most `limit` characters, with no invisible character in it."""
     cut = text[: limit * 2]
-    shown = " ".join("".join(" " if _hidden(c) else c for c in cut).split())
+    shown = " ".join("".join(" " if hidden(c) else c for c in cut).split())
     return shown if len(shown) <= limit and cut == text else f"{shown[: limit - 1]}…"
 
 
@@ -248,8 +248,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "half of a surrogate pair"
     return str(error)
-
-
-def _hidden(character: str) -> bool:
-    """Whether it is a control, format (right-to-left marks), surrogate or line separator."""
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
