@@ -123,7 +123,7 @@ class Calls:
     def _refuse_unanswered(self, request: Request, reason: str) -> Record:
         """Refuse in nobody's name; what someone decided or escalated meanwhile stands."""
         with suppress(ApprovalError):
-            if self._grants.look(request.digest).request == request:
+            if self._grants.look(request.digest).request.level == request.level:
                 self.decide(Decision(request.digest, "reject", "nobody", reason))
         return self._grants.look(request.digest)
 
