@@ -134,3 +134,31 @@ def test_a_file_is_deleted(context: Context) -> None:
 def test_orders_in_a_file_are_text(context: Context) -> None:
     (context.workspace / "a.txt").write_text(INJECTION)
     assert ask(context, "read_file", path="a.txt")["text"] == INJECTION
+
+
+KEY = "LANGFUSE_SECRET_KEY=sk-lf-0123"
+PRIVATE = (".env", ".env.local", ".envrc", "sub/.ENV", "mcp.json", ".cursor/mcp.json", ".env.d/key")
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_a_file_that_may_hold_keys_is_neither_read_nor_written(path: str, context: Context) -> None:
+    file = context.workspace / path
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"{KEY}\n")
+    for name in (path, f"./{path}"):
+        assert "0123" not in refused(context, "read_file", path=name)
+        refused(context, "write_file", path=name, content="x", replace=True)
+        refused(context, "delete_file", path=name)
+    found = ask(context, "search_logs", pattern="LANGFUSE", files="*")
+    assert (found["matches"], found["skipped"]) == ([], [path])
+    copy = f"diff --git a/{path} b/copy\nsimilarity index 100%\ncopy from {path}\ncopy to copy\n"
+    for patch in (copy, copy.replace("copy from", "rename from").replace("copy to", "rename to")):
+        assert "may hold keys" in refused(context, "apply_patch", patch=patch)
+    assert not (context.workspace / "copy").exists()
+    assert file.read_text() == f"{KEY}\n"
+
+
+def test_names_like_those_of_key_files_are_read(context: Context) -> None:
+    for path in ("environment.yml", "a.env", "env/.txt", "my-mcp.json", "mcp.json.md"):
+        ask(context, "write_file", path=path, content="x")
+        assert ask(context, "read_file", path=path)["text"] == "x"

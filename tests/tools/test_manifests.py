@@ -93,6 +93,15 @@ def test_an_argument_can_not_become_an_option(put: Any, context: Context) -> Non
     assert ask(context, "say", text="-5") == "-5"
 
 
+def test_a_file_that_may_hold_keys_is_not_named_without_asking(put: Any, context: Context) -> None:
+    (context.workspace / ".env").write_text("KEY=sk-0123")
+    put(argv=["cat", "--", "{text}"])
+    for path in (".env", "./.env", "/work/.env"):
+        assert "may hold keys" in refused(context, "say", text=path)
+    put(argv=["cat", "--", "{text}"], risk="execute")  # this is asked about
+    assert ask(context, "say", text=".env") == "KEY=sk-0123"
+
+
 def test_an_element_whose_argument_is_missing_is_left_out(put: Any, context: Context) -> None:
     properties = {"text": {"type": "string"}, "times": {"type": "boolean"}}
     put(

@@ -96,6 +96,40 @@ def test_a_path_that_looks_like_an_option_is_a_path(repository: Context) -> None
     assert not (repository.workspace / "x").exists()
 
 
+def test_files_that_may_hold_keys_are_not_shown(repository: Context) -> None:
+    folder = repository.workspace
+    (folder / "sub").mkdir()
+    private = (".env", "sub/.Env.local", "mcp.json")
+    for name in private:
+        (folder / name).write_text("KEY=sk-0123\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-q", "-m", "keys and all")
+    for name in (*private, "a.txt"):
+        (folder / name).write_text("KEY=sk-4567\n" if name in private else "three\n")
+
+    def said(**arguments: Any) -> str:
+        return ask(repository, "git", **arguments)["output"]
+
+    for shown in (
+        said(command="show"),
+        said(command="diff"),
+        said(command="diff", revision="HEAD~1"),
+        said(command="diff", path="sub"),
+        said(command="show", revision="HEAD", path="."),
+        said(command="log"),
+    ):
+        assert "sk-" not in shown
+    assert "+three" in said(command="diff")
+    assert said(command="diff", path="sub") == ""
+    for name in private:
+        for revision in (f"HEAD:{name}", f":{name}", f"HEAD:./{name}", f"HEAD:{name}..HEAD:a.txt"):
+            for kind in ("show", "diff"):
+                told = refused(repository, "git", command=kind, revision=revision)
+                assert "may hold keys" in told
+        for kind in ("show", "diff", "blame"):
+            refused(repository, "git", command=kind, path=name)
+
+
 def test_no_repository_is_one_line(context: Context) -> None:
     assert "not a git repository" in refused(context, "git", command="log")
 

@@ -3,6 +3,10 @@
 Four tools and not one with an operation: each has one risk, so a policy can
 let a model read without letting it write, and a small model reads a shorter
 schema. All names are resolved beneath the workspace by `sandbox.Root`.
+
+Files in which secrets are usually written, by their names (`PRIVATE`), are neither read nor
+written, since reading is not asked about. That is no boundary: a secret in a file of another
+name is text like any, and an approved program sees the whole workspace.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from workbench.tools.schemas import flag, parameters, record, text, whole
 _ENTRIES = 200
 _LINES = 200
 _READ_CHARS = 12_000
+
+PRIVATE = (".env*", "mcp.json")
+"""Names of files and folders that hold settings and keys, whatever the case of their letters."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _read_file(arguments: Mapping[str, Any], context: Context) -> Lines:
     path, first = arguments["path"], arguments.get("first_line", 1)
-    lines = decoded(path, Root(context.workspace).read(path)).split("\n")
+    lines = decoded(path, Root(context.workspace).read(readable(path))).split("\n")
     if lines[-1] == "":
         lines.pop()
     if first > max(len(lines), 1):
@@ -101,8 +108,20 @@ def decoded(path: str, data: bytes) -> str:
     return text
 
 
+def readable(path: str) -> str:
+    """`path`, unless it is one of the files that may hold the user's keys."""
+    parts = path.lower().split("/")
+    if any(fnmatch(part, private) for part in parts for private in PRIVATE):
+        raise InputError(f"{path} may hold keys and passwords", "Do without it, or ask the user")
+    return path
+
+
 def writable(path: str) -> str:
-    """`path`, unless it lies in a .git folder: the user's own git runs what stands there."""
+    """`path`, unless it may hold keys, or lies in a .git folder, of which the user's git runs much.
+
+    Whoever writes settings chooses where requests go, and keys with them.
+    """
+    readable(path)
     if any(part.lower() == ".git" for part in path.split("/")):
         raise InputError(f"{path} belongs to git", "Use git_write, or ask the user")
     return path

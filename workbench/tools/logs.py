@@ -16,6 +16,7 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.sandbox import Root
 from workbench.tools.contract import Context, Definition
+from workbench.tools.files import readable
 from workbench.tools.schemas import flag, parameters, record, text, whole
 
 _FILES = ("*.log", "*.log.[0-9]*", "*.txt")
@@ -60,7 +61,7 @@ def _search_logs(arguments: Mapping[str, Any], context: Context) -> Matches:
     patterns = (pattern,) if pattern else _FILES
     for name, root, path in _logs(context, patterns, arguments.get("folder", "")):
         try:
-            data = root.read(path, limit=_FILE_BYTES)
+            data = root.read(readable(path), limit=_FILE_BYTES)
         except InputError:
             skipped.append(name)
             continue

@@ -19,7 +19,9 @@ that holds an argument which was not given is left out.
 
 Commands run in the sandbox; with risk write or execute they may change the
 workspace. With risk network they run outside of it, with a time limit alone, so
-they are refused unless the setting `allow_network_tools` is on.
+they are refused unless the setting `allow_network_tools` is on. With risk read, which is not
+asked about, no argument may name a file that may hold keys (`files.PRIVATE`); a command
+that goes through folders by itself, such as `grep -r`, sees those too.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ import msgspec
 from workbench import sandbox
 from workbench.errors import InputError, ToolError
 from workbench.tools.contract import Context, Definition, Risk, check, one_line, shortened
+from workbench.tools.files import readable
 from workbench.tools.network import run_outside
 from workbench.tools.problems import Problem
 
@@ -209,6 +212,9 @@ def _run(
     properties = manifest.parameters.get("properties", {})
     defaults = {n: properties[n]["default"] for n in names if "default" in properties[n]}
     given = {name: arguments[name] for name in names & set(arguments)}
+    if manifest.risk == "read":
+        for value in given.values():
+            readable(_text(value))
     argv = _argv(manifest, {**defaults, **given}, folder)
     changed = msgspec.structs.asdict(manifest.limits)
     limits = replace(context.limits, **{k: v for k, v in changed.items() if v is not None})

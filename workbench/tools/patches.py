@@ -19,7 +19,7 @@ from typing import Any
 from workbench.errors import InputError
 from workbench.sandbox import Root
 from workbench.tools.contract import Context, Definition
-from workbench.tools.files import writable
+from workbench.tools.files import readable, writable
 from workbench.tools.patch_text import Change, patched
 from workbench.tools.schemas import flag, parameters, record, text
 from workbench.tools.testing import Outcome, run_command
@@ -48,6 +48,7 @@ def _apply_patch(arguments: Mapping[str, Any], context: Context) -> Applied:
 
     def read(path: str) -> bytes | None:
         if path not in before:
+            readable(path)
             before[path] = root.read(path, limit=_FILE_BYTES) if root.exists(path) else None
         return before[path]
 

@@ -6,10 +6,14 @@ The model chooses a command and values for it, never options; whatever could nam
 a program is overridden by the environment, which wins over the repository; and
 git runs in the sandbox all the same. Filters are switched off by their names,
 which the first of two calls reads, so files under Git LFS look changed.
+
+Files that may hold keys (`files.PRIVATE`) are left out of what is shown, though they be
+committed. What this does not cover: a copy under another name, and a file named by its hash.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +22,7 @@ from workbench import sandbox
 from workbench.errors import InputError, ToolError
 from workbench.sandbox import Ran, Write
 from workbench.tools.contract import Context, Definition, one_line, shortened
+from workbench.tools.files import PRIVATE, readable
 from workbench.tools.schemas import choice, flag, parameters, record, text, whole
 
 _OUTPUT_CHARS = 10_000
@@ -67,8 +72,10 @@ _ENVIRONMENT = {
     "GIT_PAGER": "cat",
     "GIT_EDITOR": "true",
     "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_LITERAL_PATHSPECS": "1",
 }
+_HIDDEN = [f":(exclude,icase,glob)**/{name}{below}" for name in PRIVATE for below in ("", "/**")]
+_PART = re.compile(r":|/|\.\.+")
+"""What stands between the commits and names of a revision, such as `HEAD~1:src/a.py..main`."""
 _NO_PROGRAMS = ("--no-ext-diff", "--no-textconv", "--no-color")
 
 
@@ -114,6 +121,8 @@ def _reading(arguments: Mapping[str, Any]) -> list[str]:
     revision, path = arguments.get("revision", ""), arguments.get("path", "")
     if revision.startswith("-") or any(c.isspace() or c == "\0" for c in revision):
         raise InputError(f"{revision!r} is no revision", "Give a commit, branch or range")
+    for part in [*_PART.split(revision), path]:
+        readable(part)
     where = [revision] if revision else []
     files = ["--", _plain(path)] if path else ["--"]
     if name == "status":
@@ -125,11 +134,11 @@ def _reading(arguments: Mapping[str, Any]) -> list[str]:
     if name == "blame":
         if not path:
             raise InputError("blame wants a path", "Name the file")
-        return ["blame", "--no-textconv", "--date=short", *where, *files]
+        return ["blame", "--no-textconv", "--date=short", *where, "--", path]
     options = [*_NO_PROGRAMS, "--submodule=short", "--ignore-submodules=all", *_stat(arguments)]
     if name == "show":
-        return ["show", "--no-show-signature", *options, *where, *files]
-    return ["diff", *options, *where, *files]
+        return ["show", "--no-show-signature", *options, *where, *files, *_HIDDEN]
+    return ["diff", *options, *where, *files, *_HIDDEN]
 
 
 def _stat(arguments: Mapping[str, Any]) -> list[str]:
@@ -157,9 +166,10 @@ def _writing(arguments: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _plain(path: str) -> str:
+    """A path in which git reads no pattern."""
     if "\0" in path:
         raise InputError("The path holds a null character", "Give a plain path")
-    return path
+    return f":(literal){path}"
 
 
 def _output(arguments: Sequence[str], context: Context, write: Write) -> str:
