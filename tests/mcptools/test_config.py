@@ -94,6 +94,18 @@ def test_secrets_are_blotted_out_of_any_text(text: str) -> None:
     assert "query-secret" not in repr(server)
 
 
+def test_what_variables_were_filled_with_is_secret_wherever_it_stands() -> None:
+    environ = {"KEY": SECRET, "DB": "postgresql://me:pass-word@h/d", "HOME": "/home/anna"}
+    args = ["--key=${KEY}", "--db", "${DB}", "${HOME}/notes"]
+    local = config.server("local", {"command": "x", "args": args}, environ)
+    assert local.args == (f"--key={SECRET}", "--db", environ["DB"], "/home/anna/notes")
+    assert local.blot([SECRET, environ["DB"], "pass-word"]) == ["[secret]"] * 3
+    assert local.blot("/home/anna/notes/a.md") == "/home/anna/notes/a.md"
+    assert SECRET not in repr(local)
+    far = config.server("far", {"url": "https://h/${KEY}/mcp"}, environ)
+    assert far.blot(f"404: /{SECRET}/mcp") == "404: /[secret]/mcp"
+
+
 def test_a_local_server_gets_its_own_environment_and_its_secrets_stay_hidden(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,14 @@
                  "risks": {"look_up": "read"}, "call_s": 20}
     }}
 
-`${NAME}` stands for a variable of the environment, so that secrets need not lie in the file.
+`${NAME}` stands for a variable of the environment, so that secrets need not lie in the file: what
+it is filled with counts as one, but for HOME, LANG and PATH, which every local server gets.
 Keys of other programs are passed over, also those by which they approve tools.
 
 Knows nothing about connections. Secrets are in no `repr`, and `Server.blot` takes them out of
 what comes back. It looks for them to the letter: a server that is given a secret can say it
-in other letters.
+in other letters. One that is written out in `args` or in the path of an address is not known
+for one.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ _SHORTEST_SECRET = 6
 """A shorter value (`1`, `true`) stands in many texts where it is none."""
 _SCHEMES = {"Bearer", "bearer"}
 _SECRET = "[secret]"
+_COMMON = {"HOME", "LANG", "PATH"}
+"""Variables that a local server is given anyway; paths below HOME have to come back whole."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Server:
     `risk` is that of all its tools (default: `execute` for a command, `network` for an
     address), `risks` that of single ones, by the server's own names; what a server says
     about its risks counts for nothing. `tools` names those that are wanted, empty: all.
-    `start_s` bounds start and greeting, `call_s` one call, in seconds.
+    `start_s` bounds start and greeting, `call_s` one call, in seconds. `filled_in` are values
+    that came from variables, wherever they were put.
     Raises InputError for what can't be connected.
     """
 
@@ -63,6 +68,7 @@ class Server:
     start_s: float = 30.0
     call_s: float = 60.0
     disabled: bool = False
+    filled_in: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -108,7 +114,8 @@ class Server:
         headers = [word for value in self.headers.values() for word in value.split()]
         values = [*self.env.values(), *self.headers.values(), *headers]
         values += [value for _, value in parse_qsl(urlsplit(self.url).query)]
-        values += [_password(value) for value in self.env.values()]
+        values += self.filled_in
+        values += [_password(value) for value in (*self.env.values(), *self.filled_in)]
         found = {value for value in values if len(value) >= _SHORTEST_SECRET} - _SCHEMES
         return tuple(sorted(found, key=len, reverse=True))
 
@@ -184,6 +191,8 @@ def server(name: str, entry: Any, environ: Mapping[str, str] | None = None) -> S
             "See workbench.mcptools.config for the layout",
         ) from None
 
+    used: set[str] = set()
+
     def filled(text: str) -> str:
         def value(found: re.Match[str]) -> str:
             if found[1] not in environ:
@@ -191,18 +200,21 @@ def server(name: str, entry: Any, environ: Mapping[str, str] | None = None) -> S
                     f"The MCP server {name[:80]!r} needs the variable {found[1]}",
                     f"Set {found[1]} in the environment",
                 )
+            if found[1] not in _COMMON:
+                used.add(environ[found[1]])
             return environ[found[1]]
 
         return _VARIABLE.sub(value, text)
 
     fields = msgspec.structs.asdict(given)
     made = Server(name, **{**fields, "url": filled(given.url)})
-    return replace(
+    made = replace(
         made,
         args=tuple(filled(arg) for arg in given.args),
         env={key: filled(value) for key, value in given.env.items()},
         headers={key: filled(value) for key, value in given.headers.items()},
     )
+    return replace(made, filled_in=tuple(sorted(used)))
 
 
 def _password(value: str) -> str:
