@@ -106,6 +106,18 @@ def test_what_variables_were_filled_with_is_secret_wherever_it_stands() -> None:
     assert far.blot(f"404: /{SECRET}/mcp") == "404: /[secret]/mcp"
 
 
+def test_another_command_or_address_makes_another_version_and_another_key_does_not() -> None:
+    entry = {"command": "x", "args": ["--key", "${KEY}"], "env": {"A": "${KEY}"}}
+    here = config.server("s", entry, {"KEY": SECRET}).version
+    assert config.server("s", entry, {"KEY": "another key"}).version == here
+    for change in ({"command": "y"}, {"args": ["${KEY}"]}, {"env": {"B": "1"}}, {"cwd": "/"}):
+        assert config.server("s", {**entry, **change}, {"KEY": SECRET}).version != here
+    far = {"url": "https://h/mcp?key=${KEY}"}
+    there = config.server("s", far, {"KEY": SECRET}).version
+    assert config.server("s", far, {"KEY": "another key"}).version == there
+    assert config.server("s", {"url": "https://g/mcp?key=${KEY}"}, {"KEY": SECRET}).version != there
+
+
 def test_a_local_server_gets_its_own_environment_and_its_secrets_stay_hidden(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,17 @@ def test_an_argument_can_not_become_an_option(put: Any, context: Context) -> Non
     assert ask(context, "say", text="-5") == "-5"
 
 
+def test_another_command_line_makes_another_tool_to_be_approved(put: Any, context: Context) -> None:
+    put(argv=["wc", "--", "{text}"], risk="write")
+    registry = Registry(context.settings)
+    before = registry.get("say").fingerprint
+    registry.refresh()
+    assert registry.get("say").fingerprint == before
+    put(argv=["shred", "--", "{text}"], risk="write")
+    registry.refresh()
+    assert registry.get("say").fingerprint != before
+
+
 def test_a_file_that_may_hold_keys_is_not_named_without_asking(put: Any, context: Context) -> None:
     (context.workspace / ".env").write_text("KEY=sk-0123")
     put(argv=["cat", "--", "{text}"])

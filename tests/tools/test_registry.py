@@ -84,6 +84,7 @@ def test_a_changed_and_a_removed_package_is_noticed(
     install("adder", ADD.format(name="add", more=100), version="1.1")
     registry.refresh()
     assert call(registry.get("add"), '{"a": 1, "b": 2}', context) == 103
+    assert registry.get("add").fingerprint != first.fingerprint
     install("adder", ADD.format(name="add", more=10_000), version="1.1")
     registry.refresh()
     assert call(registry.get("add"), '{"a": 1, "b": 2}', context) == 10_003

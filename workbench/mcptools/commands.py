@@ -98,9 +98,9 @@ def list_() -> None:
 
 
 @mcp.command()
-@click.argument("tool")
-def accept(tool: str) -> None:
-    """Take a TOOL that its server changed as it is now."""
+@click.argument("name")
+def accept(name: str) -> None:
+    """Take the changed tool NAME, or all tools of the server NAME, as they are now."""
     from workbench.mcptools.servers import Servers
     from workbench.settings import Settings
     from workbench.tools import Registry
@@ -108,8 +108,8 @@ def accept(tool: str) -> None:
     settings = Settings.load()
     with Servers(Registry(settings), settings.root / PINS) as servers:
         servers.load(settings.root / CONFIG)
-        servers.accept(tool)
-    click.echo(f"{tool} is taken as its server describes it now")
+        servers.accept(name)
+    click.echo(f"{name} is taken as it is now")
 
 
 def _calls(

@@ -30,6 +30,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from workbench.errors import InputError
+from workbench.records import content_id
 from workbench.tools import Risk
 
 _NAME = re.compile(r"[A-Za-z](_?[A-Za-z0-9-]){0,31}")
@@ -107,6 +108,15 @@ class Server:
     def shown(self) -> str:
         """Where it is, without what could be secret: the program, or the host."""
         return urlsplit(self.url).netloc if self.url else Path(self.command).name
+
+    @cached_property
+    def version(self) -> str:
+        """Name of what is started or reached: another command or address makes another.
+
+        Secrets are left out: a key that was exchanged makes no other server.
+        """
+        started = (self.command, self.blot(self.args), sorted(self.env), self.cwd)
+        return content_id(*started, self.blot(self.url), sorted(self.headers))
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """What the tools of servers said of themselves when they were accepted: a file beside `mcp.json`.
 
 A tool is accepted when it is first seen, since the user has just connected its server. From
-then on it is held to its word: another description or schema is a `Change`, and until
-that is accepted the tool is offered as it was and refuses every call. So a server
-can't get something harmless approved and then turn it into something else.
+then on it is held to its word: another description or schema, or the same words from another
+command or address, is a `Change`, and until that is accepted the tool is offered as it was and
+refuses every call. So a server can't get something harmless approved and then turn it into
+something else. What a command does today is not known here: a package that is fetched anew at
+each start may be another one.
 
 Knows nothing about connections.
 """
@@ -21,6 +23,7 @@ from filelock import FileLock
 
 from workbench.errors import InputError
 from workbench.journal import write_whole
+from workbench.mcptools.config import Server
 from workbench.mcptools.foreign import Said
 from workbench.tools.contract import one_line
 
@@ -29,16 +32,17 @@ _SHOWN = 200
 
 @dataclass(frozen=True)
 class Pinned:
-    """A tool as it was accepted."""
+    """A tool as it was accepted; `server` is the `Server.version` that said it."""
 
     description: str
     parameters: dict[str, Any]
     result: dict[str, Any]
+    server: str = ""
 
     @classmethod
-    def of(cls, said: Said) -> Pinned:
+    def of(cls, said: Said, server: Server) -> Pinned:
         """What is held of it."""
-        return cls(said.description, said.parameters, said.result)
+        return cls(said.description, said.parameters, said.result, server.version)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Change:
             before, after = getattr(self.accepted, name), getattr(self.now, name)
             if before != after:
                 parts.append(f"{name} was {_shown(before)} and is {_shown(after)}")
+        if self.accepted.server != self.now.server:
+            parts.append("its server has another command or address")
         return f"{self.tool} changed since it was accepted: {'; '.join(parts)}"
 
 
@@ -64,14 +70,14 @@ class Pins:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
 
-    def changes(self, tools: Iterable[Said]) -> dict[str, Change]:
-        """Changed tools by name. Those that are seen for the first time are accepted."""
+    def changes(self, tools: Iterable[Said], server: Server) -> dict[str, Change]:
+        """Changed tools of a server by name. Those seen for the first time are accepted."""
         with self._lock():
             known = self._read()
             before = dict(known)
             changed = {}
             for said in tools:
-                now = Pinned.of(said)
+                now = Pinned.of(said, server)
                 accepted = known.setdefault(said.name, now)
                 if accepted != now:
                     changed[said.name] = Change(said.name, accepted, now)
@@ -79,10 +85,10 @@ class Pins:
                 self._write(known)
         return changed
 
-    def accept(self, change: Change) -> None:
-        """From now on the tool is held to what it says now."""
+    def accept(self, changes: Iterable[Change]) -> None:
+        """From now on these tools are held to what they say now."""
         with self._lock():
-            self._write({**self._read(), change.tool: change.now})
+            self._write({**self._read(), **{change.tool: change.now for change in changes}})
 
     def _lock(self) -> FileLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -144,14 +144,18 @@ class Servers:
             found += known.problems
         return tuple(found)
 
-    def accept(self, tool: str) -> None:
-        """Take a changed tool as it is now. Raises InputError where it did not change."""
-        for known in self._open.values():
-            if change := known.changes.get(tool):
-                self._pins.accept(change)
+    def accept(self, name: str) -> None:
+        """Take a changed tool, or all of a server, as they are now.
+
+        Raises InputError where nothing of that name changed.
+        """
+        for server, known in self._open.items():
+            taken = [each for each in known.changes.values() if name in (each.tool, server)]
+            if taken:
+                self._pins.accept(taken)
                 self._offer(known)
                 return
-        raise InputError(f"There is no changed tool {tool[:80]!r}", "See `workbench mcp list`")
+        raise InputError(f"There is no changed tool {name[:80]!r}", "See `workbench mcp list`")
 
     # --- the loop's thread ----------------------------------------------------
 
@@ -224,7 +228,7 @@ class Servers:
         """Put a server's tools into the registry; changed ones as they were accepted."""
         name = known.connection.server.name
         with self._lock:
-            known.changes = self._pins.changes(known.said.values())
+            known.changes = self._pins.changes(known.said.values(), known.connection.server)
             if self._open.get(name) is known:
                 self._registry.connect(
                     foreign.source(name),
@@ -233,19 +237,20 @@ class Servers:
 
     def _definition(self, known: _Open, said: Said) -> Definition:
         change = known.changes.get(said.name)
-        promised = change.accepted if change else Pinned.of(said)
+        server = known.connection.server
+        promised = change.accepted if change else Pinned.of(said, server)
 
         def run(arguments: Mapping[str, Any], context: Context) -> Any:
-            server = known.connection.server.name
-            if self._open.get(server) is not known:
-                raise ToolError(f"The MCP server {server} was removed", "Do without it")
+            if self._open.get(server.name) is not known:
+                raise ToolError(f"The MCP server {server.name} was removed", "Do without it")
             return self._wait(self._soon(self._call, known, said.name, promised, arguments))
 
         return replace(
-            said.definition(known.connection.server, run),
+            said.definition(server, run),
             description=promised.description,
             parameters=promised.parameters,
             result=promised.result,
+            version=promised.server,
         )
 
     async def _call(
@@ -257,9 +262,9 @@ class Servers:
         said = known.said.get(name)
         if said is None:
             raise ToolError(f"The MCP server has {name} no more", "Do without it")
-        if Pinned.of(said) != promised:
+        if Pinned.of(said, connection.server) != promised:
             raise ToolError(
-                f"{name} was changed by its server since it was accepted",
+                f"{name} changed since it was accepted",
                 "Do without it. A person may look at the change with `workbench mcp list`, and "
                 f"accept it with `workbench mcp accept {name}`",
             )

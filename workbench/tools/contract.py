@@ -68,7 +68,8 @@ class Definition:
     """A tool. `parameters` and `result` are JSON Schemas (Draft 2020-12).
 
     `run` gets validated arguments and returns a JSON value or a record; what it
-    can't do it says with a WorkbenchError. `source` says where the tool comes from.
+    can't do it says with a WorkbenchError. `source` says where the tool comes from, `version`
+    which one of that source it is: another one may do something else under the same words.
     """
 
     name: str
@@ -78,13 +79,13 @@ class Definition:
     risk: Risk
     run: Callable[[Mapping[str, Any], Context], Any]
     source: str = "built in"
+    version: str = ""
 
     @cached_property
     def fingerprint(self) -> str:
-        """Name of the tool as it is now: another description or schema makes another."""
-        return content_id(
-            self.name, self.description, self.parameters, self.result, self.risk, self.source
-        )
+        """Name of the tool as it is now: another description, schema or version makes another."""
+        said = (self.name, self.description, self.parameters, self.result, self.risk)
+        return content_id(*said, self.source, self.version)
 
     @property
     def tool(self) -> Tool:

@@ -37,6 +37,7 @@ import msgspec
 
 from workbench import sandbox
 from workbench.errors import InputError, ToolError
+from workbench.records import content_id
 from workbench.tools.contract import Context, Definition, Risk, check, one_line, shortened
 from workbench.tools.files import readable
 from workbench.tools.network import run_outside
@@ -122,7 +123,14 @@ def _definition(data: bytes, source: str, folder: Path, network: bool) -> Defini
 
     result: dict[str, Any] = {"type": "string"} if manifest.result == "text" else {}
     definition = Definition(
-        manifest.name, manifest.description, manifest.parameters, result, manifest.risk, run, source
+        name=manifest.name,
+        description=manifest.description,
+        parameters=manifest.parameters,
+        result=result,
+        risk=manifest.risk,
+        run=run,
+        source=source,
+        version=content_id(data),
     )
     check(definition)
     return definition

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from workbench.records import content_id
 from workbench.tools.contract import Definition
 from workbench.tools.problems import Problem
 
@@ -74,7 +75,7 @@ class Plugins:
                 version = _version(entry)
                 known = self._loaded.pop(source, None)
                 if known is None or known[0] != version:
-                    known = (version, tuple(_load(entry, source, anew=known is not None)))
+                    known = (version, tuple(_load(entry, version, anew=known is not None)))
                 self._loaded[source] = known
             except (Exception, SystemExit) as error:  # a plugin's module may do anything
                 problems.append(Problem.of(source, error))
@@ -95,7 +96,7 @@ def _version(entry: EntryPoint) -> _Version:
     return _Version(entry.value, entry.dist.version if entry.dist else "", stamp)
 
 
-def _load(entry: EntryPoint, source: str, *, anew: bool) -> Iterator[Definition]:
+def _load(entry: EntryPoint, version: _Version, *, anew: bool) -> Iterator[Definition]:
     if anew:
         for name in [n for n in sys.modules if f"{n}.".startswith(f"{entry.module}.")]:
             del sys.modules[name]
@@ -110,4 +111,4 @@ def _load(entry: EntryPoint, source: str, *, anew: bool) -> Iterator[Definition]
     for definition in offered[0]:
         if not isinstance(definition, Definition):
             raise TypeError(f"it offers {type(definition).__name__} in place of a Definition")
-        yield replace(definition, source=source)
+        yield replace(definition, source=_source(entry), version=content_id(version))
