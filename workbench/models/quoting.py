@@ -26,8 +26,9 @@ class Quoting:
     """Breaks the names of special tokens in messages and tools.
 
     Results of tools and the tools' own descriptions come from anywhere: no added token is
-    read in them, such as `</tool_response>`, be it special or not. Elsewhere the special
-    ones are meant; a model's own thoughts keep their marks, which templates look for.
+    read in them, be it special or not. Where `</tool_response>` is no token but a word, it stays
+    as it is, and `tool_prompt` takes another fence. Elsewhere the special ones are meant;
+    a model's own thoughts keep their marks, which templates look for.
     """
 
     def __init__(self, special: Collection[str], added: Collection[str]) -> None:

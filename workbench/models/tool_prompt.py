@@ -2,17 +2,21 @@
 
 The tools stand in the system message, a line each, in signatures that small models read
 easily and that cost few tokens; past calls are written out as the model writes them, and
-results come back as user turns, which every template can render.
+results come back as user turns, which every template can render. A result that speaks of its
+own fence gets one with a number that it does not know, so none can say where it ends.
 
     search(query: string, limit?: integer 1..10) - Find passages. query: what to look for
 
-Descriptions of nested fields are left out. It knows nothing about templates, nor whether a
+Descriptions of nested fields are left out. A fence is words: a model may still take a line of a
+result for one, or follow what it reads. It knows nothing about templates, nor whether a
 call is valid.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +24,8 @@ from typing import Any
 from workbench.models.tool_forms import ToolForm
 from workbench.records import Message, Tool, ToolCall
 
-_RESULT, _RESULT_END = "<tool_response>", "</tool_response>"
+_FENCE = "tool_response"
+_NUMBERED = re.compile(rf"{_FENCE}_(\d+)")
 
 
 def described(tools: Sequence[Tool], form: ToolForm) -> str:
@@ -41,7 +46,7 @@ def spelled_out(
     after_result = False
     for message in messages:
         if message.role == "tool":
-            result = f"{_RESULT}\n{message.content}\n{_RESULT_END}"
+            result = _fenced(message.content)
             if after_result:
                 result = f"{plain.pop().content}\n{result}"
             plain.append(Message("user", result))
@@ -57,6 +62,15 @@ def spelled_out(
     if plain and plain[0].role == "system":
         return [replace(plain[0], content=f"{plain[0].content}\n\n{told}"), *plain[1:]]
     return [Message("system", told), *plain]
+
+
+def _fenced(result: str) -> str:
+    """A result within its fence, whose name does not occur in it."""
+    said, name = result.casefold(), _FENCE
+    if name in said:
+        taken = set(_NUMBERED.findall(said))
+        name = next(f"{_FENCE}_{n}" for n in itertools.count(2) if str(n) not in taken)
+    return f"<{name}>\n{result}\n</{name}>"
 
 
 def written(call: ToolCall, form: ToolForm) -> str:
