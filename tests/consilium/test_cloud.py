@@ -20,8 +20,7 @@ THREE = NAMES[:3]
 
 
 @pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def server():
     with running(decision(decision="From above.")) as server:
         yield server
 
@@ -136,6 +135,16 @@ def test_secrets_of_the_settings_are_blotted_out_of_what_is_sent(tmp_path, serve
     assert server.asked[0]["messages"][0]["content"] == "The log says [secret] and [secret]."
     assert KEY.encode() not in server.raw[0]
     assert KEY not in (tmp_path / "spans.jsonl").read_text()
+
+
+def test_a_server_on_this_machine_is_asked_without_a_proxy(tmp_path, server, monkeypatch):
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with running("From a proxy.") as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        assert "above" in str(chat(tmp_path, server).invoke("Hello").text)
+        assert (len(server.asked), proxy.asked) == (1, [])
 
 
 def test_the_key_is_not_shown(tmp_path, server):

@@ -5,7 +5,9 @@
 
 What is sent is the model's name, the messages and the schema of the reply, and nothing
 else; it is written to the trace before the first byte leaves. Secrets of the settings are
-blotted out of it. No redirect is followed: it could hand the debate to another host.
+blotted out of it. No redirect is followed: it could hand the debate to another host. A proxy
+of the environment (HTTPS_PROXY) carries what is encrypted and can't read it; a server on
+loopback is reached without one.
 
 It does not choose: whoever makes one has decided that the debate may leave. What the
 server keeps of it is the server's business.
@@ -156,8 +158,11 @@ class CloudChat(BaseChatModel):
         to = f"{self.base_url}/chat/completions"
         self._tracer.start("chain", f"sent to {self.host}", input={"to": to, "body": body}).finish()
         label = f"{self.model_name} at {self.host}"
+        by_proxy = not _is_loopback(urlsplit(self.base_url).hostname or "")
         with (
-            httpx.Client(timeout=self.seconds, follow_redirects=False) as client,
+            httpx.Client(
+                timeout=self.seconds, follow_redirects=False, trust_env=by_proxy
+            ) as client,
             self._tracer.span("generation", "cloud", input=body["messages"], model=label) as span,
         ):
             message = self._patiently(lambda: self._post(client, to, body))
