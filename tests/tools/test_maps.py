@@ -174,3 +174,52 @@ def test_short_axes_are_no_error(size: int) -> None:
 def test_there_may_be_no_map_at_all(context: Context, tmp_path: Path) -> None:
     bare = replace(context, settings=replace(context.settings, root=tmp_path / "nowhere"))
     assert "None are there" in refused(bare, "get_map", name="boost_target")
+
+
+def rough(rows: int, columns: int) -> list[list[float]]:
+    """Smooth values of all digits, with a spike in the middle."""
+    values = [[100 + math.pi * r + math.e * c for c in range(columns)] for r in range(rows)]
+    values[rows // 2][columns // 2] += 50.0
+    return values
+
+
+@pytest.mark.parametrize("show", ["everything", "values"])
+def test_long_values_are_rounded_before_they_are_left_out(show: str, context: Context) -> None:
+    axes = [{"name": n, "unit": "", "values": list(range(30))} for n in "xy"]
+    put(context, "long", axes=axes, values=rough(30, 30))
+    view = ask(context, "get_map", name="long", show=show)
+    assert view["values"][1][1] == 105.86
+    assert view["left_out"] == "digits: the values are rounded to 5"
+    assert len(json.dumps(view)) <= context.result_chars
+    few = replace(context, result_chars=4_000)
+    view = ask(few, "get_map", name="long", show=show)
+    assert view["values"] is None
+    assert view["left_out"] == "the values: 900 are too many to show"
+    if show == "everything":
+        assert [a["at"] for a in view["anomalies"]] == [{"x": 15, "y": 15}]
+        assert view["anomalies"][0]["value"] == rough(30, 30)[15][15]
+
+
+def test_anomalies_are_told_whatever_the_size_of_the_map(context: Context) -> None:
+    x = [i / 7 for i in range(20_000)]
+    values: list[float | None] = [math.sin(each / 900) for each in x]
+    values[12_000] = 9.0
+    put(context, "series", axes=[{"name": "x", "unit": "s", "values": x}], values=values)
+    for show in ("everything", "anomalies"):
+        view = ask(context, "get_map", name="series", show=show)
+        assert [a["at"]["x"] for a in view["anomalies"]] == [x[12_000]]
+        assert view["axes"][0]["values"] == []
+        assert f"the values of x (20,000 from 0.0 to {x[-1]})" in view["left_out"]
+
+
+def test_anomalies_that_are_not_listed_are_counted(context: Context) -> None:
+    put(
+        context,
+        "gaps",
+        axes=[{"name": "x" * 100, "unit": "", "values": list(range(60))}],
+        values=[None] * 60,
+    )
+    view = ask(replace(context, result_chars=6_000), "get_map", name="gaps", show="anomalies")
+    assert 0 < len(view["anomalies"]) < 50
+    assert len(view["anomalies"]) + view["more_anomalies"] == 50
+    assert "at most 50" in view["rule"]

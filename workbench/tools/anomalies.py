@@ -39,7 +39,8 @@ Kind = Literal["outside bounds", "missing", "spike", "dent", "not monotonic"]
 THRESHOLD = 3.5
 RULE = (
     "spike or dent: modified z-score of the difference from what the neighbours say above 3.5 "
-    "(Iglewicz and Hoaglin 1993); outside bounds, not monotonic: as the map states"
+    "(Iglewicz and Hoaglin 1993); outside bounds, not monotonic: as the map states; "
+    "at most 50 are listed"
 )
 _MOST = 50
 

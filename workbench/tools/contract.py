@@ -143,7 +143,7 @@ def call(definition: Definition, arguments: str, context: Context) -> Any:
     """
     try:
         given = read_arguments(definition, arguments)
-        result = _json(definition.run(given, context))
+        result = as_json(definition.run(given, context))
         wrong = definition.result_check.wrong(json.loads(result))
         if wrong:
             raise ToolError(
@@ -208,8 +208,11 @@ def read_arguments(definition: Definition, arguments: str) -> dict[str, Any]:
     return dict(given)
 
 
-def _json(value: Any) -> str:
-    """A record or JSON value as JSON. Raises ValueError or TypeError for what JSON has not."""
+def as_json(value: Any) -> str:
+    """A record or JSON value as the JSON that a model is shown.
+
+    Raises ValueError or TypeError for what JSON has not.
+    """
     text = json.dumps(
         msgspec.to_builtins(value, str_keys=True), ensure_ascii=False, allow_nan=False
     )

@@ -1,7 +1,8 @@
 """`get_map`: a table or series by its key, with what a small model can't see in the numbers.
 
 A map is a JSON file in `maps/` of the workspace or in datasets/samples/maps/;
-the README there says what is in it.
+the README there says what is in it. What would make a result too long is left out, and that
+is said: values first, then those of the axes, anomalies last.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 from workbench.errors import InputError
 from workbench.sandbox import Root
 from workbench.tools import anomalies
-from workbench.tools.contract import Context, Definition
+from workbench.tools.contract import Context, Definition, as_json
 from workbench.tools.schemas import choice, parameters, record, text
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _CELLS = 1_024
 """Largest table whose values are shown."""
 _ALL_CELLS = 1_000_000
+_DIGITS = 5
+"""Significant digits of values that are too long to be shown whole."""
 
 
 class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,7 +79,10 @@ class Anomaly:
 
 @dataclass(frozen=True)
 class MapView:
-    """A map, or the parts of it that were asked for."""
+    """A map, or the parts of it that were asked for; `left_out` says what is not whole.
+
+    An axis whose values are left out has none. `more_anomalies` were found and are not listed.
+    """
 
     name: str
     title: str
@@ -88,6 +94,7 @@ class MapView:
     left_out: str = ""
     statistics: Statistics | None = None
     anomalies: tuple[Anomaly, ...] | None = None
+    more_anomalies: int = 0
     rule: str = ""
 
 
@@ -100,9 +107,7 @@ def _get_map(arguments: Mapping[str, Any], context: Context) -> MapView:
     view = MapView(name, read.title, read.unit, read.axes, read.low, read.high)
     parts: dict[str, Any] = {}
     if show in ("everything", "values"):
-        small = values.size <= _CELLS
-        parts["values"] = read.values if small else None
-        parts["left_out"] = "" if small else f"the values: {values.size:,} are too many to show"
+        parts["values"] = read.values
     if show in ("everything", "statistics"):
         parts["statistics"] = _statistics(values)
     if show in ("everything", "anomalies"):
@@ -110,7 +115,38 @@ def _get_map(arguments: Mapping[str, Any], context: Context) -> MapView:
         found = anomalies.find(np.array(values), axes, trends, read.low, read.high)
         parts["anomalies"] = tuple(_named(each, read.axes) for each in found)
         parts["rule"] = anomalies.RULE
-    return replace(view, **parts)
+    return _within(replace(view, **parts), values.size, context.result_chars)
+
+
+def _within(view: MapView, cells: int, limit: int) -> MapView:
+    """`view` without what makes its JSON longer than `limit` characters."""
+
+    def long() -> bool:
+        return len(as_json(view)) > limit
+
+    if view.values is not None and cells <= _CELLS and long():
+        said = f"digits: the values are rounded to {_DIGITS}"
+        view = replace(view, values=_rounded(view.values), left_out=said)
+    if view.values is not None and (cells > _CELLS or long()):
+        said = f"the values: {cells:,} are too many to show"
+        view = replace(view, values=None, left_out=said)
+    if long():
+        spans = [
+            f"{a.name} ({len(a.values):,} from {a.values[0]} to {a.values[-1]})" for a in view.axes
+        ]
+        said = "; ".join(filter(None, [view.left_out, f"the values of {' and '.join(spans)}"]))
+        axes = tuple(msgspec.structs.replace(axis, values=()) for axis in view.axes)
+        view = replace(view, axes=axes, left_out=said)
+    while view.anomalies and long():
+        shown, more = view.anomalies[:-1], view.more_anomalies + 1
+        view = replace(view, anomalies=shown, more_anomalies=more)
+    return view
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
 def _read(name: str, context: Context) -> MapFile:
