@@ -14,9 +14,10 @@ import pytest
 from asked_tools import INJECTION, ask, refused
 from examples import STRANGE_TEXTS
 
+from workbench.approval import Policy
 from workbench.errors import SettingsError, ToolError
 from workbench.sandbox import Limits
-from workbench.tools import Context
+from workbench.tools import Context, Registry
 from workbench.tools.databases import addresses
 
 ROWS = [
@@ -217,6 +218,46 @@ def test_a_broken_setting_is_refused_without_repeating_it(entry: str, context: C
     assert "hidden" not in str(refusal.value)
     assert "hidden" not in repr(settings)
     assert "DATABASES" not in settings.environment
+
+
+HERE = (
+    "sqlite:engine.db",
+    "duckdb:engine.duckdb",
+    "postgresql://me:p%40w@localhost/d",
+    "postgresql://127.0.0.1:5432,[::1]:5433/d",
+    "postgresql://%2Fvar%2Frun%2Fpostgresql/d",
+    "postgresql:///d?host=/var/run/postgresql&connect_timeout=3",
+)
+ELSEWHERE = (
+    "postgresql://me:pw@db.example.org/d",
+    "postgresql://localhost@db.example.org/d",
+    "postgresql://localhost,db.example.org/d",
+    "postgresql://localhost/d?host=db.example.org",
+    "postgresql://localhost/d?hostaddr=192.0.2.1",
+    "postgresql://localhost/d?service=far",
+    "postgresql://localhost.example.org/d",
+    "postgresql:///d",
+    "postgresql://[broken/d",
+)
+
+
+def risk(context: Context, *addresses: str) -> str:
+    entries = [f"n{n}={address.replace(',', '%2C')}" for n, address in enumerate(addresses)]
+    return Registry(with_databases(context, *entries).settings).get("query_database").risk
+
+
+def test_a_database_of_this_machine_is_read(context: Context) -> None:
+    assert [risk(context, address) for address in HERE] == ["read"] * len(HERE)
+    assert risk(context, *HERE) == risk(context) == risk(context, "nonsense") == "read"
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_a_question_that_may_leave_this_machine_is_asked_about(
+    address: str, context: Context
+) -> None:
+    assert risk(context, *HERE, address) == "network"
+    definition = Registry(with_databases(context, f"a={address}").settings).get("query_database")
+    assert Policy().rule(definition, {"database": "a", "sql": "SELECT 1"}).ruling == "ask"
 
 
 # --- PostgreSQL -------------------------------------------------------------------

@@ -15,7 +15,6 @@ server keeps of it is the server's business.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 import time
@@ -37,6 +36,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from workbench.errors import InputError, ServerError, SettingsError
 from workbench.records import Usage
 from workbench.settings import Settings
+from workbench.tools.network import is_loopback
 from workbench.tracing import Tracer, spans
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -78,7 +78,7 @@ def cloud_director(settings: Settings, tracer: Tracer) -> CloudChat:
             f"DIRECTOR_BASE_URL is {settings.director_base_url!r}",
             "Set it to an address such as https://api.example.com/v1",
         )
-    if address.scheme == "http" and not _is_loopback(address.hostname):
+    if address.scheme == "http" and not is_loopback(address.hostname):
         raise SettingsError(
             f"DIRECTOR_BASE_URL would send the key and the debate to {address.hostname} "
             "unencrypted",
@@ -158,7 +158,7 @@ class CloudChat(BaseChatModel):
         to = f"{self.base_url}/chat/completions"
         self._tracer.start("chain", f"sent to {self.host}", input={"to": to, "body": body}).finish()
         label = f"{self.model_name} at {self.host}"
-        by_proxy = not _is_loopback(urlsplit(self.base_url).hostname or "")
+        by_proxy = not is_loopback(urlsplit(self.base_url).hostname or "")
         with (
             httpx.Client(
                 timeout=self.seconds, follow_redirects=False, trust_env=by_proxy
@@ -327,10 +327,3 @@ def _seconds(retry_after: str | None) -> float | None:
     except ValueError:
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -3,18 +3,23 @@
 Databases stand in the setting `databases`, as NAME=ADDRESS; a model gives the
 name and never an address, and addresses are in no message. How each kind is kept
 from writing, from files and from running on is in `sql`.
+
+Where one of them may lie on another machine, a question can carry what the model knows
+there: the tool's risk is then network, for all of them. What a tunnel or a proxy on this
+machine does is not seen, nor PGHOSTADDR and PGSERVICE in the environment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from workbench.errors import InputError, SettingsError
 from workbench.settings import Settings
 from workbench.tools.contract import Context, Definition
+from workbench.tools.network import is_loopback
 from workbench.tools.schemas import parameters, record, text, whole
 from workbench.tools.sql import FILES, KINDS, from_file, from_postgresql
 
@@ -60,7 +65,35 @@ def _query_database(arguments: Mapping[str, Any], context: Context) -> Rows:
     return Rows(**from_file(kind, path, sql, rows, limits))
 
 
-QUERY_DATABASE = Definition(
+def query_database(settings: Settings) -> Definition:
+    """The tool with the risk that it has for these databases."""
+    try:
+        far = any(map(_may_be_elsewhere, addresses(settings).values()))
+    except SettingsError:  # no question is asked before that is mended
+        far = False
+    return replace(_QUERY_DATABASE, risk="network") if far else _QUERY_DATABASE
+
+
+def _may_be_elsewhere(address: str) -> bool:
+    """Whether it names a host beyond this machine, or leaves the host to the environment."""
+    if address.partition(":")[0] in FILES:
+        return False
+    try:
+        parts = urlsplit(address)
+        query = parse_qs(parts.query)
+        netlocs = parts.netloc.rpartition("@")[2].split(",")
+        hosts = [urlsplit(f"//{each}").hostname for each in netlocs]
+    except ValueError:
+        return True
+    hosts += [
+        host for name in ("host", "hostaddr") for host in ",".join(query.get(name, [])).split(",")
+    ]
+    named = [unquote(host) for host in hosts if host]
+    here = [host.startswith("/") or is_loopback(host) for host in named]  # "/": a socket's folder
+    return "service" in query or not here or not all(here)
+
+
+_QUERY_DATABASE = Definition(
     "query_database",
     "Ask a database one question in SQL. It can only read.",
     parameters(

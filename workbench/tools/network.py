@@ -1,12 +1,14 @@
-"""A command outside the sandbox, for manifests whose risk is network and which the user allowed.
+"""Beyond this machine: which hosts lie there, and a command that may reach them.
 
-This is no boundary: the command may read and write all that the user may. It gets
+Such a command is a manifest whose risk is network and which the user allowed. It is outside
+the sandbox, and this is no boundary: it may read and write all that the user may. It gets
 no environment but PATH and LANG, ends with its children after the time limit, and
 its output is kept up to the limit.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import signal
 import subprocess
@@ -19,6 +21,14 @@ from typing import IO, Literal
 
 from workbench.errors import ToolError
 from workbench.sandbox import Limits, Ran
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is that of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def run_outside(argv: Sequence[str], folder: Path, limits: Limits) -> Ran:

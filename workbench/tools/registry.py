@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 
 from workbench.errors import InputError
 from workbench.records import Tool
@@ -34,16 +33,17 @@ BUILT_IN = {
     "shell": "workbench.tools.code:SHELL",
     "git": "workbench.tools.repository:GIT",
     "git_write": "workbench.tools.repository:GIT_WRITE",
-    "query_database": "workbench.tools.databases:QUERY_DATABASE",
+    "query_database": "workbench.tools.databases:query_database",
     "system_info": "workbench.tools.machine:SYSTEM_INFO",
 }
-"""The tools of the package: name -> where its definition is."""
+"""The tools of the package: name -> where its definition is, or what makes it from settings."""
 
 
 class Registry:
     """The tools there are. Iterates over definitions: built-in ones first, others by name."""
 
     def __init__(self, settings: Settings) -> None:
+        self._built_in = _built_in(settings)
         self._manifests = Manifests(settings.tools, network=settings.allow_network_tools)
         self._plugins = Plugins()
         self._connected: dict[str, tuple[Definition, ...]] = {}
@@ -67,7 +67,7 @@ class Registry:
                 problems.append(Problem.of(definition.source, error))
                 continue
             claims[definition.name].append(definition)
-        tools = dict(_built_in())
+        tools = dict(self._built_in)
         for name, claimed in sorted(claims.items()):
             sources = [definition.source for definition in claimed]
             if name in BUILT_IN:
@@ -117,10 +117,10 @@ class Registry:
         return len(self._tools)
 
 
-@cache
-def _built_in() -> Mapping[str, Definition]:
+def _built_in(settings: Settings) -> Mapping[str, Definition]:
     found = {}
     for name, where in BUILT_IN.items():
         module, _, attribute = where.partition(":")
-        found[name] = getattr(importlib.import_module(module), attribute)
+        made = getattr(importlib.import_module(module), attribute)
+        found[name] = made if isinstance(made, Definition) else made(settings)
     return found
