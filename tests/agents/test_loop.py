@@ -467,7 +467,8 @@ def test_a_budget_ends_a_run_with_an_answer(bench, budget, finish):
 
 
 def test_a_plan_names_the_calls_and_they_are_made(bench):
-    plan = json.dumps({"steps": [{"tool": "look", "why": "a"}, {"tool": "shell", "why": "b"}]})
+    tools = ["look", "look", "shell", "look"]  # as small models plan
+    plan = json.dumps({"steps": [{"tool": tool, "why": "it is so"} for tool in tools]})
     script = [plan, calling(("look", {"key": "a"})), calling(("shell", {"command": "ls"})), "Done."]
     agent = bench(script, plans=True, least_calls=1)
     run = agent.run("Look, then list.")

@@ -58,8 +58,8 @@ def _free(results: Sequence[str]) -> None:
 class Agent:
     """A model with tools; `tools` names those on offer, `checkpoints` is an SQLite file.
 
-    With `plans` the model first names the tools to call, at least `least_calls`, and
-    then calls those: the way for small models. Without, it decides as it goes.
+    With `plans` the model first names the tools to call, in at least `least_calls` steps,
+    and then calls each of those once: the way for small models. Without, it decides as it goes.
     `answer` gives the JSON Schema of the answer from the results of the calls.
     """
 

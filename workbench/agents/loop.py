@@ -70,7 +70,7 @@ class Job:
     """What one run is about: the tools it may use, how it begins, how its answer must look.
 
     With `plans` the model first says which tools it will call, at least `least_calls`
-    of them, and then has to call those; without, it decides as it goes.
+    steps of them, and then has to call each of those once; without, it decides as it goes.
     """
 
     run: str
@@ -174,7 +174,8 @@ class _Nodes:
         message, used = self._ask("plan", state, [*state["messages"], asked], bound)
         found = _read(message)
         steps = found.get("steps", []) if isinstance(found, dict) else []
-        return {**used, "plan": [step["tool"] for step in steps]}
+        # Each tool once: small models repeat their first step until the list is full.
+        return {**used, "plan": list(dict.fromkeys(step["tool"] for step in steps))}
 
     def model(self, state: State) -> dict[str, Any]:
         """Let the model call tools or answer."""

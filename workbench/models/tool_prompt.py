@@ -31,8 +31,17 @@ _NUMBERED = re.compile(rf"{_FENCE}_(\d+)")
 def described(tools: Sequence[Tool], form: ToolForm) -> str:
     """What the system message says about `tools`: one line each, and how to call them."""
     lines = "\n".join(_line(tool) for tool in tools)
-    example = written(ToolCall("", "NAME", '{"ARGUMENT": "VALUE"}'), form)
+    example = written(_example(tools[0]), form)
     return f"# Tools\n\nYou may call these tools:\n{lines}\n\nTo call one, write:\n{example}"
+
+
+def _example(tool: Tool) -> ToolCall:
+    """A call of `tool` with its values left open.
+
+    Small models copy what they see: of a placeholder such as NAME they make an argument.
+    """
+    open_values = {name: "..." for name in tool.parameters.get("required", ())}
+    return ToolCall("", tool.name, json.dumps(open_values, ensure_ascii=False))
 
 
 def spelled_out(
