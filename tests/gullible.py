@@ -49,10 +49,3 @@ class Gullible(BaseChatModel):
         ]
         message = AIMessage("" if made else "Done.", tool_calls=made)
         return ChatResult(generations=[ChatGeneration(message=message)])
-
-
-class Nobody:
-    """Is asked and does not answer."""
-
-    def ask(self, request: Any) -> None:
-        return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gullible import ASKED_FOR, Gullible, Nobody
+from gullible import ASKED_FOR, Gullible
 from injections import INJECTIONS
 from mcp_parts import definition, settings, tracer
 
@@ -22,7 +22,7 @@ from workbench import tracing
 from workbench.agents.agent import Agent
 from workbench.agents.calls import Calls
 from workbench.agents.state import Budget
-from workbench.approval import Grants, Policy, Rule
+from workbench.approval import Grants, Nobody, Policy, Rule
 from workbench.knowledge import Hit, Passage
 from workbench.tools import Context, Registry
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -309,6 +310,11 @@ def test_names_that_a_form_can_not_write_are_refused(grammars, tokenizer):
 # --- bounds ---------------------------------------------------------------
 
 
+@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"description": "Nothing."}])
+def test_a_tool_of_which_nothing_is_said_has_no_parameters(schema: dict[str, Any]) -> None:
+    assert bounded(schema, 100)["additionalProperties"] is False
+
+
 def test_what_has_no_bound_gets_one():
     schema = bounded(
         {
@@ -329,6 +335,9 @@ def test_what_has_no_bound_gets_one():
     assert fields["long"]["maxLength"] == 500
     assert fields["own"]["maxLength"] == 9000
     assert fields["list"]["maxItems"] == fields["map"]["maxProperties"] == MOST
+    [key] = fields["map"]["patternProperties"]
+    assert re.search(key, "k" * 40)
+    assert not re.search(key, "k" * 41)
     assert fields["list"]["items"]["multipleOf"] == 1e-6
     assert (fields["count"]["minimum"], len(str(fields["count"]["maximum"]))) == (5, 15)
     assert "multipleOf" not in fields["tiny"]

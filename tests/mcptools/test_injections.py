@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gullible import ASKED_FOR, Gullible, Nobody
+from gullible import ASKED_FOR, Gullible
 from injections import INJECTIONS, Injection, obey
 from mcp_parts import calls, definition, tracer
 
 from workbench import tracing
 from workbench.agents.agent import Agent
 from workbench.agents.state import Budget
-from workbench.approval import Rule
+from workbench.approval import Nobody, Rule
 from workbench.mcptools import Server, Servers
 
 SERVER = Path(__file__).with_name("injecting_server.py")

@@ -9,7 +9,7 @@
 It knows nothing about models, nor how a tool runs.
 """
 
-from workbench.approval.askers import Asker, InTurn, Terminal
+from workbench.approval.askers import Asker, InTurn, Nobody, Terminal
 from workbench.approval.grants import Grant, Grants, Record
 from workbench.approval.policy import Policy, Rule, Ruled
 from workbench.approval.requests import Answer, Decision, Request, canonical, request
@@ -21,6 +21,7 @@ __all__ = [
     "Grant",
     "Grants",
     "InTurn",
+    "Nobody",
     "Policy",
     "Record",
     "Request",

@@ -33,6 +33,13 @@ class Asker(Protocol):
         ...
 
 
+class Nobody:
+    """Is asked where no person is: whatever the policy leaves to people is refused."""
+
+    def ask(self, request: Request) -> None:
+        """No answer."""
+
+
 class Terminal:
     """A person at the terminal, asked one question at a time, also by many threads.
 

@@ -29,6 +29,9 @@ DEPTH = 4
 DIGITS = 15
 """Digits before the point: what a float64 holds exactly."""
 
+_KEY = "^.{1,40}$"
+"""A key that the schema does not name."""
+
 _LARGEST = 10**DIGITS - 1
 _SMALL = 1e-3  # bounds nearer to zero than this leave the decimals alone
 
@@ -74,7 +77,12 @@ def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
     without keeping it: `minProperties` of keys that it may repeat.
     """
     try:
-        narrowed: dict[str, Any] = _narrow({"type": "object", **schema}, longest, joined=False)
+        given = {"type": "object", **schema}
+        if not set(given) - ANNOTATIONS - {"type"}:
+            given["additionalProperties"] = (
+                False  # this is how tools without parameters are written
+            )
+        narrowed: dict[str, Any] = _narrow(given, longest, joined=False)
         if '"allOf"' in json.dumps(schema):  # definitions may be parts of a larger object
             for key in {"$defs", "definitions"} & set(schema):
                 parts = schema[key].items()
@@ -161,15 +169,15 @@ def _bound_object(new: dict[str, Any], longest: int, *, joined: bool) -> None:
     if "additionalProperties" in new or "patternProperties" in new:
         if new.get("additionalProperties") is True:
             new["additionalProperties"] = _free(longest)
-        if not named and new.get("additionalProperties") is not False:
-            new.setdefault("maxProperties", MOST)
     elif not joined:
-        if named and required <= named:
-            new["additionalProperties"] = False
-        else:
-            new["additionalProperties"] = _free(longest)
-            if not named and not required:
-                new.setdefault("maxProperties", MOST)
+        new["additionalProperties"] = False if named and required <= named else _free(longest)
+    others = new.get("additionalProperties")
+    if named or others is False:
+        return
+    new.setdefault("maxProperties", MOST)
+    if others is not None and not (joined or required or "patternProperties" in new):
+        new["patternProperties"] = {_KEY: others}
+        new["additionalProperties"] = False
 
 
 def _free(longest: int) -> dict[str, Any]:

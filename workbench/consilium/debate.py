@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from langchain_core.language_models import BaseChatModel
 
 from workbench import journal
-from workbench.approval import Asker, Request
+from workbench.approval import Asker, Nobody
 from workbench.consilium.cloud import cloud_director
 from workbench.consilium.knowledge import SHARED, RoleKnowledge
 from workbench.consilium.panel import Panel
@@ -63,13 +63,6 @@ CHARACTERS = 1_200
 
 _MOST_ROLES = 26
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-class Nobody:
-    """An asker that never answers: what the policy does not approve is refused."""
-
-    def ask(self, request: Request) -> None:
-        """No answer."""
 
 
 class Consilium:

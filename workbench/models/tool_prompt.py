@@ -36,12 +36,11 @@ def described(tools: Sequence[Tool], form: ToolForm) -> str:
 
 
 def _example(tool: Tool) -> ToolCall:
-    """A call of `tool` with its values left open.
+    """A call of `tool` without arguments.
 
-    Small models copy what they see: of a placeholder such as NAME they make an argument.
+    Small models copy what they see: of a placeholder for a value they make an argument.
     """
-    open_values = {name: "..." for name in tool.parameters.get("required", ())}
-    return ToolCall("", tool.name, json.dumps(open_values, ensure_ascii=False))
+    return ToolCall("", tool.name, "{}")
 
 
 def spelled_out(
