@@ -311,7 +311,7 @@ def test_names_that_a_form_can_not_write_are_refused(grammars, tokenizer):
 
 
 @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"description": "Nothing."}])
-def test_a_tool_of_which_nothing_is_said_has_no_parameters(schema: dict[str, Any]) -> None:
+def test_a_tool_of_which_nothing_is_said_has_no_parameters(schema: dict[str, str]) -> None:
     assert bounded(schema, 100)["additionalProperties"] is False
 
 

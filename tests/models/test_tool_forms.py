@@ -155,7 +155,7 @@ def test_a_call_can_be_written_in_every_form(name):
     assert "Рига" in text
     assert text.startswith(form.opening or "{")
     [told] = spelled_out([Message("user", "Hi")], [SEARCH], form)[:1]
-    assert written(ToolCall("", "NAME", '{"ARGUMENT": "VALUE"}'), form) in told.content
+    assert written(ToolCall("", SEARCH.name, "{}"), form) in told.content
 
 
 SIGNATURES = {
