@@ -15,6 +15,7 @@ from agent_parts import SHELL
 
 from workbench.approval import Decision, InTurn, Terminal, request
 from workbench.approval.http import Desk
+from workbench.errors import SettingsError
 
 
 def asked(command: str = "ls", wait_s: float = 30, level: int = 0):
@@ -209,6 +210,12 @@ def test_a_program_decides_over_http(desk):
         Decision(question.digest, "modify", "person:anna", "less", '{"command": "ls"}')
     ]
     assert http(desk, "GET", "/requests").json() == []
+
+
+@pytest.mark.parametrize("name", ["policy", "nobody", ""])
+def test_nobody_decides_in_the_name_of_the_policy(name):
+    with pytest.raises(SettingsError, match="can't decide"):
+        Desk(name)
 
 
 def test_without_the_token_nothing_is_shown_or_decided(desk):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workbench.approval.requests import Answer, Decision, Request, canonical
-from workbench.errors import WorkbenchError
+from workbench.errors import SettingsError, WorkbenchError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -41,10 +41,13 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Desk:
     """Asks over HTTP: `ask` waits until someone decided, or the request expired.
 
-    `name` says who decides: whoever has the token.
+    `name` says who decides: whoever has the token. Raises SettingsError for the names that
+    stand for decisions without a person.
     """
 
     def __init__(self, name: str) -> None:
+        if name in ("", "policy", "nobody"):
+            raise SettingsError(f"{name!r} can't decide over HTTP", 'Name who does: "person:NAME"')
         self.name = name
         self.token = secrets.token_urlsafe(32)
         self.url = ""

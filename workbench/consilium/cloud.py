@@ -33,6 +33,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import PrivateAttr, SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
+from workbench.characters import hidden
 from workbench.errors import InputError, ServerError, SettingsError
 from workbench.records import Usage
 from workbench.settings import Settings
@@ -265,7 +266,7 @@ class CloudChat(BaseChatModel):
 
     def _shown(self, said: str) -> str:
         """What the server said, in one short line."""
-        words = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+        words = " ".join("".join(" " if hidden(c) else c for c in said).split())
         return words if len(words) <= _SAID_CHARS else words[: _SAID_CHARS - 1] + "…"
 
 

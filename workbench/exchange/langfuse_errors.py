@@ -6,11 +6,11 @@ headers: those of a request hold the keys. Knows nothing about what was asked.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from workbench.characters import hidden
 from workbench.errors import ServerError
 from workbench.exchange.langfuse_records import text_of
 
@@ -79,12 +79,12 @@ def passes_later(status: int) -> bool:
 
 
 def one_line(body: Any) -> str:
-    """What an error's body says, on one line, without control characters, and cut."""
+    """What an error's body says, on one line, without hidden characters, and cut."""
     if isinstance(body, Mapping):
         parts = [body.get("message"), body.get("error")]
         body = ": ".join(text_of(part) for part in parts if part) or body
     line = " ".join(text_of(body).split())
-    return "".join(c for c in line if unicodedata.category(c) != "Cc")[:_SHOWN]
+    return "".join(c for c in line if not hidden(c))[:_SHOWN]
 
 
 def _answered(base_url: str, status: int, body: Any, headers: Mapping[str, str]) -> ServerError:
