@@ -480,6 +480,14 @@ def test_a_plan_names_the_calls_and_they_are_made(bench):
     assert bound["items"]["properties"]["tool"]["enum"] == ["look", "shell"]
 
 
+def test_a_plan_that_was_cut_off_still_owes_its_calls(bench):
+    script = ['{"steps": [{"tool": "lo', calling(("look", {"key": "a"})), "Done."]
+    agent = bench(script, plans=True, least_calls=1)
+    run = agent.run("Look.")
+    assert ([c.tool for c in run.calls], run.answer) == (["look"], "Done.")
+    assert [o.get("tool_choice") for o in agent._model.options] == [None, "any", None]
+
+
 def test_an_answer_is_bound_to_a_schema_made_from_the_results(bench):
     def answer(results):
         found = [json.loads(result)["found"] for result in results]

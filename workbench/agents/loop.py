@@ -183,7 +183,9 @@ class _Nodes:
         model: Model = self._model
         if self._job.tools:
             offered = [as_function(tool) for tool in self._job.tools]
-            model = self._model.bind_tools(offered, tool_choice=planned or "auto")
+            owed = self._job.plans and len(state["calls"]) < self._job.least_calls
+            choice = planned or ("any" if owed else "auto")  # a plan may have been cut off
+            model = self._model.bind_tools(offered, tool_choice=choice)
         message, used = self._ask("model", state, state["messages"], model)
         finish = "tokens" if _was_cut(message) and not message.tool_calls else None
         return {**used, "messages": [message], "plan": state["plan"][1:], "finish": finish}
