@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -141,6 +142,15 @@ def test_a_stream_may_be_traced_without_capturing_its_caller(tracer):
         ("stream", outer.id),
         ("outer", None),
     ]
+
+
+def test_a_seed_does_not_repeat_ids(tracer):
+    ids = []
+    for _ in range(2):
+        random.seed(0)
+        with tracer.span("chain", "seeded") as span:
+            ids += [span.trace_id, span.id]
+    assert len(set(ids)) == 4
 
 
 def test_an_unknown_kind_is_refused(tracer):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-_TEXT_CHARS = 320
+_TEXT_CHARS = 200
 _MOST = 12
 """Anomalies of one report; a map with more of them has another problem."""
 

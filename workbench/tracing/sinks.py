@@ -18,6 +18,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import secrets
 import threading
 import time
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from workbench.errors import SettingsError
@@ -96,11 +98,25 @@ def provider(settings: Settings) -> TracerProvider:
     return known.provider
 
 
+class _OwnIds(IdGenerator):
+    """Ids from the operating system: a seed that a notebook sets must not repeat them."""
+
+    def generate_span_id(self) -> int:
+        return secrets.randbits(64) or 1  # 0 is no id
+
+    def generate_trace_id(self) -> int:
+        return secrets.randbits(128) or 1
+
+    def is_trace_id_random(self) -> bool:
+        return True
+
+
 def _provider() -> TracerProvider:
     """A provider that keeps every span whole, whatever OTEL_* variables say."""
     unset = SpanLimits.UNSET
     provider = TracerProvider(
         sampler=ALWAYS_ON,
+        id_generator=_OwnIds(),
         resource=Resource.create({"service.name": "workbench"}),
         shutdown_on_exit=False,
         span_limits=SpanLimits(
