@@ -169,7 +169,9 @@ def _bound_object(new: dict[str, Any], longest: int, *, joined: bool) -> None:
     if "additionalProperties" in new or "patternProperties" in new:
         if new.get("additionalProperties") is True:
             new["additionalProperties"] = _free(longest)
-    elif not joined:
+    elif joined:
+        return
+    else:
         new["additionalProperties"] = False if named and required <= named else _free(longest)
     others = new.get("additionalProperties")
     if named or others is False:
