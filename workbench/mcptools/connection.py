@@ -74,7 +74,7 @@ class Connection:
     @property
     def connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
-        return self._client is not None and not self._flow.ended
+        return self._client is not None and not self._flow.over
 
     async def ready(self, *, anew: bool = False) -> None:
         """Connect where needed, and list the tools where they may have changed.

@@ -49,11 +49,13 @@ class Flooded(ServerError):
 class Flow:
     """How much came from a server. `received` counts its messages, `said` is its last stderr.
 
-    `ended` says that no more can come, `lost` that this was noticed.
+    `ended` says that no more can come, `lost` that this was noticed. `process` is the id of
+    a local server's process.
     """
 
     def __init__(self, server: Server) -> None:
         self.received = 0
+        self.process: int | None = None
         self.ended = self.lost = False
         self._server = server
         self._tail = b""
@@ -73,6 +75,11 @@ class Flow:
                 f"The MCP server {self._server.name} sent without end and was cut off",
                 "Look at what it does, or remove it",
             )
+
+    @property
+    def over(self) -> bool:
+        """Whether a call can't arrive: also of a process that died and whose pipe is not read."""
+        return self.ended or (self.process is not None and _has_exited(self.process))
 
     def tell(self, data: bytes) -> None:
         """Keep the end of what the server writes to stderr."""
@@ -97,6 +104,7 @@ async def local(server: Server, flow: Flow) -> AsyncGenerator[TransportStreams, 
         cwd=server.cwd or None,
         start_new_session=True,
     )
+    flow.process = process.pid
     into, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     answers, out = anyio.create_memory_object_stream[SessionMessage](0)
 
@@ -227,6 +235,14 @@ async def _end(process: Process) -> None:
         await _ended(process)
     # Its own `aclose` would wait for pipes that a process in another session may hold.
     process._process._transport.close()  # type: ignore[attr-defined]
+
+
+def _has_exited(pid: int) -> bool:
+    """Looks without taking the exit status, for which the event loop waits."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # taken already
+        return True
 
 
 async def _ended(process: Process) -> None:
