@@ -169,7 +169,7 @@ def _running(mark: str) -> bool:
 
 
 def _cancel(mark: str, notes: list[float]) -> Work:
-    """Call a program that takes long, and give it up once it runs."""
+    """Call a program that takes long, and give it up once it runs and was heard of."""
 
     async def noted(progress: float, total: float | None, message: str | None) -> None:
         notes.append(progress)
@@ -183,7 +183,7 @@ def _cancel(mark: str, notes: list[float]) -> Work:
                 )
 
             tasks.start_soon(call)
-            while not await anyio.to_thread.run_sync(_running, f"sleep {mark}"):
+            while not notes or not await anyio.to_thread.run_sync(_running, f"sleep {mark}"):
                 await anyio.sleep(0.05)
             tasks.cancel_scope.cancel()
         with anyio.fail_after(20):
