@@ -41,7 +41,7 @@ Risk = Literal["read", "write", "execute", "network"]
 ARGUMENT_CHARS = 2_000_000
 """Longest arguments that are parsed: a file of 200 kB fits, however its JSON is escaped."""
 RESULT_CHARS = 16_000
-"""Longest result, as JSON: about 4,000 tokens."""
+"""Longest result, as JSON: about 4,000 tokens of English; of numbers up to one a character."""
 _ERROR_CHARS = 400
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _DESCRIPTION_CHARS = 1_024
