@@ -59,7 +59,7 @@ def project(llama: models.Model, home: Path, lora: Path, tmp_path: Path) -> Proj
     for journal in journals.values():
         journal.write_text('{"one": 1}\n')
     (tmp_path / adapters.LOCK_FILE).write_text("torch==2\n")
-    pairs = read_pairs(dataset.file("train"), models.tokenizer(llama, home), 100)
+    pairs = read_pairs(dataset.file("train"), models.tokenizer(llama, home))
     lineage = adapters.take_lineage(
         llama,
         root=tmp_path,

@@ -82,12 +82,23 @@ def test_the_trainer_saw_the_token_ids_that_the_runtimes_are_given(
 ) -> None:
     tokenizer = Tokenizer(tiny_llama)
     rows = [json.loads(line) for line in pairs.file("train").read_text().splitlines()]
-    ours = read_pairs(pairs.file("train"), tokenizer, OPTIONS.max_length)
+    ours = read_pairs(pairs.file("train"), tokenizer)
     assert trained.token_ids_sha256 == hash_pairs(ours)
     assert [list(pair.prompt) for pair in ours] == [
         tokenizer.prompt_ids([Message(turn["role"], turn["content"]) for turn in row["prompt"]])
         for row in rows
     ]
+
+
+def test_special_tokens_in_pairs_are_trained_on_as_words(tiny_llama: Path, pairs: Dataset) -> None:
+    tokenizer = Tokenizer(tiny_llama)
+    [end] = tokenizer.encode("<|im_end|>")
+    text = pairs.file("train").read_text()
+    assert "<|im_end|>" in text
+    turns = [len(json.loads(line)["prompt"]) for line in text.splitlines()]
+    read = read_pairs(pairs.file("train"), tokenizer)  # the very ids that are trained on, see above
+    assert [pair.prompt.count(end) for pair in read] == turns
+    assert all(pair.rejected.count(end) == 1 for pair in read)
 
 
 # As Qwen3's: thoughts are taken from the content, and none are written as empty ones.
@@ -117,7 +128,7 @@ def test_thoughts_are_trained_on_as_the_runtimes_write_them(
     thought = replace(plain, chosen=replace(plain.chosen, reasoning="A dog? No."))
     dataset = preferences.write([thought], "thinking", tmp_path, validation=0, test=0)
     training = train(model, dataset, tmp_path / "run", replace(OPTIONS, epochs=1))
-    [pair] = read_pairs(dataset.file("train"), Tokenizer(model), OPTIONS.max_length)
+    [pair] = read_pairs(dataset.file("train"), Tokenizer(model))
     assert training.token_ids_sha256 == hash_pairs([pair])
     assert Tokenizer(model).decode(pair.chosen) == (
         "<think>\nA dog? No.\n</think>\n\nA fox.<|im_end|>\n"
@@ -140,7 +151,7 @@ def test_the_saved_adapter_is_the_one_that_was_trained(
         positions = torch.arange(len(prompt) - 1, len(prompt) + len(answer) - 1)
         return rows[positions, torch.tensor(answer)].sum().item()
 
-    ours = read_pairs(pairs.file("train"), Tokenizer(tiny_llama), OPTIONS.max_length)
+    ours = read_pairs(pairs.file("train"), Tokenizer(tiny_llama))
     with torch.no_grad():
         for pair in ours:
             margin = logprob(pair.prompt, pair.chosen) - logprob(pair.prompt, pair.rejected)
@@ -209,7 +220,7 @@ def test_a_killed_training_continues_and_ends_with_the_same_weights(
 def test_pairs_whose_prompt_fills_the_length_are_counted_and_left_out(
     tiny_llama: Path, pairs: Dataset, tmp_path: Path
 ) -> None:
-    ours = read_pairs(pairs.file("train"), Tokenizer(tiny_llama), OPTIONS.max_length)
+    ours = read_pairs(pairs.file("train"), Tokenizer(tiny_llama))
     lengths = sorted(len(pair.prompt) for pair in ours)
     short = replace(OPTIONS, epochs=1, max_length=lengths[-1])
     training = train(tiny_llama, pairs, tmp_path / "run", short)

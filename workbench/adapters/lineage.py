@@ -19,7 +19,7 @@ from typing import Any
 
 from workbench import models
 from workbench.adapters.files import sha256_code, sha256_file, sha256_folder
-from workbench.adapters.tokens import hash_pairs, read_pairs
+from workbench.adapters.tokens import fitting, hash_pairs, read_pairs
 from workbench.errors import AdapterError, InputError, WorkbenchError
 
 LOCK_FILE = "constraints.txt"
@@ -140,7 +140,8 @@ def _check_dataset(lineage: Lineage, root: Path, home: Path) -> str | None:
 
 def _check_token_ids(lineage: Lineage, root: Path, home: Path) -> str | None:
     train_file = root / lineage.dataset.path / "train.jsonl"
-    found = hash_pairs(read_pairs(train_file, _tokenizer(lineage, home), lineage.max_length))
+    pairs = read_pairs(train_file, _tokenizer(lineage, home))
+    found = hash_pairs(fitting(pairs, lineage.max_length))
     return None if found == lineage.token_ids else "the training pairs have other token ids now"
 
 

@@ -1,8 +1,8 @@
 """The token ids of preference pairs, and one hash over them.
 
-A trainer's tokens must be the tokens that the runtimes will see, so both the
-trainer (from what it really fed the model) and `verify` (from the dataset and
-the project's own tokenizer) make this hash, and the two must agree.
+A trainer's tokens must be the tokens that the runtimes will see, so both are made
+here, by the project's own tokenizer. The trainer hashes what it really fed the model,
+`verify` what the dataset says now, and the two must agree.
 """
 
 from __future__ import annotations
@@ -29,15 +29,19 @@ class PairIds:
     rejected: tuple[int, ...]
 
 
-def read_pairs(file: Path, tokenizer: Tokenizer, max_length: int) -> list[PairIds]:
-    """The pairs of a dataset's JSONL whose prompt is shorter than `max_length` tokens.
+def read_pairs(file: Path, tokenizer: Tokenizer) -> list[PairIds]:
+    """The pairs of a dataset's JSONL.
 
     Rows are conversational: "prompt", "chosen" and "rejected" are lists of role
     and content. Raises InputError for a line that is no such row, and for a chat
     template under which the prompt is not the beginning of prompt and answer:
     it would be trained in a context that it never meets when it is used.
     """
-    pairs = [_pair(row, tokenizer) for row in _rows(file)]
+    return [_pair(row, tokenizer) for row in _rows(file)]
+
+
+def fitting(pairs: Iterable[PairIds], max_length: int) -> list[PairIds]:
+    """The pairs of which something is left to learn: prompts shorter than `max_length` tokens."""
     return [pair for pair in pairs if len(pair.prompt) < max_length]
 
 

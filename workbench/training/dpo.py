@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.adapters.files import sha256_file
-from workbench.adapters.tokens import PairIds, hash_pairs, read_pairs
+from workbench.adapters.tokens import PairIds, fitting, hash_pairs, read_pairs
 from workbench.errors import InputError, ModelError
 from workbench.models import Tokenizer
 from workbench.models.fingerprint import of_files
@@ -56,20 +56,16 @@ def train_dpo(
     done = folder.result()
     if done is not None:
         return done
-    expected = read_pairs(train_file, Tokenizer(model_folder), options.max_length)
-    if not expected:
+    pairs = read_pairs(train_file, Tokenizer(model_folder))
+    kept = fitting(pairs, options.max_length)
+    if not kept:
         raise InputError(
             f"{train_file} holds no pair to train on",
             f"Collect ratings, or raise max_length ({options.max_length} tokens)",
         )
     checkpoint = folder.newest_checkpoint()
     with _quiet(), compact_head():
-        trainer, n_rows = _trainer(model_folder, train_file, folder, options)
-        if _trained_on(trainer) != expected:
-            raise InputError(
-                "The trainer's token ids differ from those that the runtimes are given",
-                "Report this model: transformers reads its tokenizer differently",
-            )
+        trainer = _trainer(model_folder, kept, folder, options)
         seconds = _run(trainer, folder, checkpoint)
         history = trainer.state.log_history
         return folder.finish(
@@ -80,24 +76,29 @@ def train_dpo(
                 dataset=dataset.version,
                 losses=_series(history, "loss"),
                 accuracies=_series(history, "rewards/accuracies"),
-                n_pairs=len(expected),
-                n_dropped=n_rows - len(expected),
-                token_ids_sha256=hash_pairs(expected),
+                n_pairs=len(kept),
+                n_dropped=len(pairs) - len(kept),
+                token_ids_sha256=hash_pairs(_trained_on(trainer)),
                 seconds=seconds,
             ),
         )
 
 
 def _trainer(
-    model_folder: Path, train_file: Path, folder: TrainingFolder, options: TrainingOptions
-) -> tuple[Any, int]:
-    """A DPOTrainer ready to run, and how many pairs the file holds."""
+    model_folder: Path, pairs: list[PairIds], folder: TrainingFolder, options: TrainingOptions
+) -> Any:
+    """A DPOTrainer ready to run on these token ids."""
     import torch
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
     from trl import DPOConfig, DPOTrainer
 
-    rows = _load(train_file, folder.checkpoints / "data")
+    class OnTheseIds(DPOTrainer):
+        def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
+            # TRL offers no other way: it would read special tokens in messages as turns.
+            return dataset
+
+    rows = _rows(pairs, folder.checkpoints / "data")
     # Before the adapter's first weights are drawn: the trainer seeds itself too late for them.
     set_seed(options.seed)
     try:
@@ -146,7 +147,7 @@ def _trainer(
     )
     say(f"{len(rows)} pairs: computing the reference's log-probabilities")
     try:
-        trainer = DPOTrainer(
+        trainer = OnTheseIds(
             model=model,
             args=arguments,
             train_dataset=rows,
@@ -159,28 +160,29 @@ def _trainer(
             f"Check the target layers ({options.target}) and the model",
         ) from error
     trainer.remove_callback(PrinterCallback)
-    return trainer, len(rows)
+    return trainer
 
 
-def _load(train_file: Path, cache: Path) -> Any:
-    """The pairs of a JSONL file as a datasets.Dataset."""
+def _rows(pairs: list[PairIds], cache: Path) -> Any:
+    """The pairs as a datasets.Dataset on disk, where the reference's part is kept beside it."""
     import datasets
-    from datasets.exceptions import DatasetGenerationError
 
-    try:
-        rows = datasets.load_dataset(
-            "json", data_files=str(train_file), split="train", cache_dir=str(cache)
-        )
-        return rows.select_columns(["prompt", "chosen", "rejected"])
-    except (DatasetGenerationError, ValueError) as error:
-        raise InputError(
-            f"{train_file} does not hold preference pairs ({_first_line(error)})",
-            "Make the dataset version again from the ratings",
-        ) from error
+    return datasets.Dataset.from_generator(
+        _columns, gen_kwargs={"pairs": pairs}, cache_dir=str(cache)
+    )
+
+
+def _columns(pairs: list[PairIds]) -> Iterator[dict[str, tuple[int, ...]]]:
+    for pair in pairs:
+        yield {
+            "prompt_ids": pair.prompt,
+            "chosen_ids": pair.chosen,
+            "rejected_ids": pair.rejected,
+        }
 
 
 def _trained_on(trainer: Any) -> list[PairIds]:
-    """The token ids as the trainer made them."""
+    """The token ids as the trainer holds them."""
     return [
         PairIds(tuple(row["prompt_ids"]), tuple(row["chosen_ids"]), tuple(row["rejected_ids"]))
         for row in trainer.train_dataset
