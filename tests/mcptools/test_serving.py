@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ def _stdio(folder: Path) -> StdioServerParameters:
     )
 
 
+def _run(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Playwright's synchronous interface leaves a loop running in the main thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(anyio.run, work).result()
+
+
 def _over_http(url: str, work: Work, *, mode: str = "auto", token: str = TOKEN) -> Any:
     async def run() -> Any:
         headers = {"Authorization": f"Bearer {token}"}
@@ -54,7 +61,7 @@ def _over_http(url: str, work: Work, *, mode: str = "auto", token: str = TOKEN) 
         ):
             return await work(connected)
 
-    return anyio.run(run)
+    return _run(run)
 
 
 def _over_stdio(folder: Path, work: Work, *, mode: str = "auto") -> Any:
@@ -62,7 +69,7 @@ def _over_stdio(folder: Path, work: Work, *, mode: str = "auto") -> Any:
         async with Client(_stdio(folder), mode=mode) as connected:
             return await work(connected)
 
-    return anyio.run(run)
+    return _run(run)
 
 
 @pytest.fixture
