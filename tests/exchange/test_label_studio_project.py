@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from label_studio_server import LabelStudioServer, free_port
 from workbench import ratings as rules
 from workbench.cli import main
 from workbench.errors import InputError, ServerError
+from workbench.exchange import label_studio_pull
 from workbench.exchange.label_studio import config, tasks
 from workbench.exchange.label_studio_annotations import Pulled
 from workbench.exchange.label_studio_files import read_export
@@ -227,6 +230,29 @@ def test_edits_replace_and_deletions_take_back(desk: Desk) -> None:
     assert desk.standing == []
     nothing = desk.pull()
     assert (nothing.ratings, nothing.taken_back, nothing.aside) == (0, 0, 0)
+
+
+def test_an_edit_behind_a_pull_that_takes_long_is_read_by_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early, late, *_ = desk.tasks()
+    ids = [desk.annotate(task.id, "A") for task in (early, late)]
+    listed = label_studio_pull.listed
+
+    def slowly(*args: Any, **query: Any) -> Iterator[Any]:
+        read = {task.id: task for task in listed(*args, **query)}
+        yield read.pop(early.id)
+        desk.client.annotations.update(id=ids[0], result=verdict("B"))
+        time.sleep(label_studio_pull.OVERLAP.total_seconds() + 1)
+        desk.client.annotations.update(id=ids[1], result=verdict("B"))
+        yield from (task for task in listed(*args, **query) if task.id in read)
+
+    monkeypatch.setattr(label_studio_pull, "listed", slowly)
+    assert desk.pull().ratings == 2
+    assert sorted(desk.chosen()) == sorted([early.data["answer_a"], late.data["answer_b"]])
+    monkeypatch.undo()
+    assert desk.pull().ratings == 1
+    assert sorted(desk.chosen()) == sorted([early.data["answer_b"], late.data["answer_b"]])
 
 
 def test_skips_count_as_judgements_that_may_be_mended(desk: Desk) -> None:

@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -88,9 +89,13 @@ class Server:
 
 @dataclass(frozen=True)
 class Project:
-    """A project as it is on the server. Counts cover all annotators; skips are annotations."""
+    """A project as it is on the server. Counts cover all annotators; skips are annotations.
+
+    `at` is when that was, by the server's own clock (ISO 8601), empty where it shows none.
+    """
 
     id: int
+    at: str
     config: str
     made_at: str
     tasks: int
@@ -160,15 +165,25 @@ def annotators(server: Server) -> dict[int, str]:
 
 def look(client: LabelStudio, id: int) -> Project:
     """The project of that number."""
-    found = client.projects.get(id=id)
+    answer = client.projects.with_raw_response.get(id=id)
+    found = answer.data
     return Project(
         id=id,
+        at=_clock(answer.headers.get("date", "")),
         config=found.label_config or "",
         made_at=found.created_at.isoformat() if found.created_at else "",
         tasks=found.task_number or 0,
         annotations=(found.total_annotations_number or 0) + (found.skipped_annotations_number or 0),
         overlap=found.maximum_annotations or 1,
     )
+
+
+def _clock(date: str) -> str:
+    """An HTTP Date (RFC 9110, 5.6.7) as ISO 8601; empty for anything else."""
+    try:
+        return parsedate_to_datetime(date).isoformat()
+    except ValueError:
+        return ""
 
 
 def listed(client: LabelStudio, project: int, include: str, **query: Any) -> Iterator[Any]:

@@ -51,7 +51,8 @@ from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating, SetAside, content_id
 
 OVERLAP = timedelta(seconds=2)
-"""How far a pull looks back behind the last one: a change may be stamped before it is visible.
+"""How far a pull looks back behind the last one's beginning: a change may be stamped before it
+is visible, and the server shows its clock in whole seconds.
 
 New and deleted annotations that come later still are noticed by their number.
 """
@@ -149,6 +150,7 @@ class _Look:
         self._names = names
         self._raters = raters
         self.before = cursor
+        self.since = project.at or cursor.since
         self.tasks = dict(cursor.tasks)
         self.given: dict[str, Origin] = {}
         self.ratings: list[Rating] = []
@@ -204,11 +206,6 @@ class _Look:
             and rating not in self.given
             and origin not in still_given
         ]
-
-    @property
-    def since(self) -> str:
-        """When the latest change that was seen was made, by the server's clock."""
-        return max((seen.updated_at for seen in self.tasks.values()), default="")
 
     @property
     def questions(self) -> str:
