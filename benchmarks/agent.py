@@ -37,30 +37,38 @@ def main() -> None:
         measure(settings, Path(place), asked.rounds)
 
 
-def measure(settings: Settings, folder: Path, rounds: int) -> None:
-    """Run the task `rounds` times and print a row for each."""
-    tracer = tracing.Tracer(folder / "spans.jsonl", settings)
+def reporter(
+    settings: Settings, folder: Path, tracer: tracing.Tracer, backend: backends.Backend
+) -> agents.Agent:
+    """The agent that reports on a map; its runs are kept in `folder`."""
     context = tools.Context(settings, folder)
     calls = agents.Calls(
         tools.Registry(settings), Grants(folder / "grants"), Policy(), context, tracer
     )
     handbook = settings.datasets / "knowledge" / "handbook"
     notes = "\n\n".join((handbook / f"{name}.md").read_text() for name in NOTES)
+    return agents.Agent(
+        agents.BackendChat(backend=backend, sampling=Sampling.greedy(400)),
+        calls,
+        folder / "runs",
+        tracer,
+        tools=["get_map"],
+        system=f"{SYSTEM}\n\n{notes}",
+        plans=True,
+        least_calls=1,
+        answer=agents.map_report,
+    )
+
+
+def measure(settings: Settings, folder: Path, rounds: int) -> None:
+    """Run the task `rounds` times and print a row for each."""
     print("| run | calls | prompt tokens | model, s | overhead, ms a step |\n|---|---|---|---|---|")
     overheads = []
-    with backends.load(settings, tracer=tracer) as backend:
-        model = agents.BackendChat(backend=backend, sampling=Sampling.greedy(400))
-        agent = agents.Agent(
-            model,
-            calls,
-            folder / "runs",
-            tracer,
-            tools=["get_map"],
-            system=f"{SYSTEM}\n\n{notes}",
-            plans=True,
-            least_calls=1,
-            answer=agents.map_report,
-        )
+    tracer = tracing.Tracer(folder / "spans.jsonl", settings)
+    with (
+        backends.load(settings, tracer=tracer) as backend,
+        reporter(settings, folder, tracer, backend) as agent,
+    ):
         agent.warm()
         for number in range(1, rounds + 1):
             run = agent.run(TASK)

@@ -4,45 +4,27 @@ from __future__ import annotations
 
 import json
 
+import benchmark_files
 import jsonschema
 import pytest
 
-from workbench import agents, backends, tools, tracing
-from workbench.agents.agent import SYSTEM
-from workbench.approval import Grants, Policy
-from workbench.records import Sampling
+from workbench import agents, backends, tracing
 from workbench.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-NOTES = ("boost-control", "knock-and-fuel", "data-analysis", "units", "workshop-safety", "ab-tests")
-
 
 @pytest.mark.parametrize("runtime", ["llama.cpp", "onnx"])
 def test_anomalies_of_a_map_are_summarised(runtime, tmp_path):
+    benchmark = benchmark_files.module("agent")
     settings = Settings.load().with_(runtime_backend=runtime, n_ctx=8192)
     tracer = tracing.Tracer(tmp_path / "spans.jsonl", settings)
-    context = tools.Context(settings, tmp_path)
-    calls = agents.Calls(
-        tools.Registry(settings), Grants(tmp_path / "grants"), Policy(), context, tracer
-    )
-    handbook = settings.datasets / "knowledge" / "handbook"
-    notes = "\n\n".join((handbook / f"{name}.md").read_text() for name in NOTES)
-    with backends.load(settings, tracer=tracer) as backend:
-        model = agents.BackendChat(backend=backend, sampling=Sampling.greedy(400))
-        with agents.Agent(
-            model,
-            calls,
-            tmp_path / "runs",
-            tracer,
-            tools=["get_map"],
-            system=f"{SYSTEM}\n\n{notes}",
-            plans=True,
-            least_calls=1,
-            answer=agents.map_report,
-        ) as agent:
-            agent.warm()
-            run = agent.run("Summarize anomalies in boost_target map")
+    with (
+        backends.load(settings, tracer=tracer) as backend,
+        benchmark.reporter(settings, tmp_path, tracer, backend) as agent,
+    ):
+        agent.warm()
+        run = agent.run(benchmark.TASK)
     assert (run.finish, [c.tool for c in run.calls]) == ("answered", ["get_map"])
     assert [c.state for c in run.calls] == ["succeeded"]
     spans = [s for s in tracing.read(tmp_path / "spans.jsonl") if s.trace_id == run.trace_id]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
+import benchmark_files
 import pytest
 import tiny_models
 from tool_layouts import FAMILIES, THINKING
@@ -32,15 +31,8 @@ CALLS = 60
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    """benchmarks/tool_calls.py, whose tasks and whose judgement are used here too."""
-    file = Path(__file__).parents[2] / "benchmarks" / "tool_calls.py"
-    spec = importlib.util.spec_from_file_location("tool_calls_benchmark", file)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    return module
+    """Whose tasks and whose judgement are used here too."""
+    return benchmark_files.module("tool_calls")
 
 
 @pytest.fixture(scope="module", params=["hermes", "llama-json", "mistral-list", "mistral-args"])
