@@ -72,6 +72,7 @@ def test_a_result_that_is_too_long_says_how_long_it_is(context: Context) -> None
         ('{"text": 1}', r"\['text'\]: 1 is not of type"),
         ('{"text": "a", "times": 9}', "greater than the maximum"),
         ('{"text": "a", "times": NaN}', "NaN is no number"),
+        ('{"text": "a", "times": 1e999}', "are not JSON"),
         ('{"text": "a", "more": 1}', "'more' was unexpected"),
         ('{"text": "\\ud800"}', "half of a surrogate pair"),
         ('{"text": ' + "[" * 100_000, "nested too deeply"),

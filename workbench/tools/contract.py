@@ -193,7 +193,8 @@ def read_arguments(definition: Definition, arguments: str) -> dict[str, Any]:
         given = json.loads(
             arguments or "{}", object_pairs_hook=_without_doubles, parse_constant=_no_constant
         )
-        json.dumps(given, ensure_ascii=False).encode()  # an escape may hide half a character
+        # An escape may hide half a character, and 1e999 is infinite.
+        json.dumps(given, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise ToolError(
             f"The arguments of {name} are not JSON: {_reason(error)}",
