@@ -56,6 +56,9 @@ def test_a_click_approves_and_the_run_goes_on(ask):
     click(shown, "approve")
     shown.wait_for("Done.")
     assert [call.state for call in shown.kernel.run.calls] == ["succeeded", "succeeded"]
+    log = shown.widget.get_by_role("list", name="What happened").locator("li").all_inner_texts()
+    told = ["You approved shell", "The call was dealt with", "The model wrote"]
+    assert log == [*told, *told]
 
 
 def test_changed_arguments_are_approved_as_changed(ask):

@@ -59,6 +59,21 @@ class Asked:
     level: int
 
 
+_DECIDED = {
+    "approve": "You approved",
+    "modify": "You changed and approved",
+    "reject": "You refused",
+    "escalate": "You passed on",
+    "terminate": "You ended the run at",
+}
+_DONE = {
+    "plan": "The model planned",
+    "model": "The model wrote",
+    "act": "The call was dealt with",
+    "answer": "The model answered",
+}
+
+
 @dataclass(frozen=True)
 class View:
     """All that the page is told. `log` holds what happened, newest last."""
@@ -111,7 +126,7 @@ class ApprovalWidget(anywidget.AnyWidget):
             if state == "stopped":
                 self._advance(lambda: self._agent.go_on(self.run.id, progress=self._follow))
         elif state == "asks" and asked is not None and decision.digest == asked.digest:
-            self._log.append(f"{decision.answer}: {asked.tool}")
+            self._log.append(f"{_DECIDED[decision.answer]} {asked.tool}")
             self._advance(lambda: self._agent.decide(self.run, decision, progress=self._follow))
 
     def _advance(self, work: Callable[[], AgentRun]) -> None:
@@ -140,7 +155,7 @@ class ApprovalWidget(anywidget.AnyWidget):
 
     def _follow(self, progress: Progress) -> None:
         if progress.kind == "step":
-            self._log.append(progress.text)
+            self._log.append(_DONE[progress.text])
             self._publish("works")
 
     def _publish(self, state: State, problem: str = "") -> None:
