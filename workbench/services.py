@@ -30,13 +30,13 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from workbench import loopback
 from workbench.errors import ServerError, SettingsError
 from workbench.exchange.label_studio_project import Server
 from workbench.journal import write_whole
 from workbench.records import content_id
 from workbench.settings import Settings
 
-LOOPBACK = "127.0.0.1"
 PATIENCE_S = 600.0
 """Longest wait for a server to answer: the first start makes its database."""
 GRACE_S = 15.0
@@ -230,7 +230,7 @@ def database(url: str) -> dict[str, str]:
 
 
 def _label_studio_command(port: int) -> tuple[str, ...]:
-    where = ("--internal-host", LOOPBACK, "--port", str(port))
+    where = ("--internal-host", loopback.HOST, "--port", str(port))
     return ("label-studio", "start", "--no-browser", "--log-level", "WARNING", *where)
 
 
@@ -275,7 +275,7 @@ def _folder(service: Service, settings: Settings) -> Path:
 
 
 def _url(port: int) -> str:
-    return f"http://{LOOPBACK}:{port}"
+    return f"http://{loopback.HOST}:{port}"
 
 
 def _access(folder: Path) -> Access:
@@ -304,7 +304,7 @@ def _free_port(service: Service, port: int | None) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((loopback.HOST, port))
         except OSError:
             raise ServerError(
                 f"Port {port} is taken by another program",

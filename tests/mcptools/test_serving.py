@@ -363,8 +363,3 @@ def test_a_short_token_and_a_taken_port_are_refused(tmp_path: Path, url: str) ->
         http.serving(served, TOKEN, port),
     ):
         pass
-
-
-def test_tokens_are_made_anew() -> None:
-    assert http.new_token() != http.new_token()
-    assert len(http.new_token()) >= 43

@@ -13,7 +13,6 @@ anew for each desk. Pages of a browser can't use it: they don't have the token.
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from workbench import loopback
 from workbench.approval.requests import Answer, Decision, Request, canonical
 from workbench.errors import SettingsError, WorkbenchError
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request as HttpRequest
     from starlette.responses import Response
-
-LOOPBACK = "127.0.0.1"
+    from starlette.types import ASGIApp
 
 
 class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +47,7 @@ class Desk:
         if name in ("", "policy", "nobody"):
             raise SettingsError(f"{name!r} can't decide over HTTP", 'Name who does: "person:NAME"')
         self.name = name
-        self.token = secrets.token_urlsafe(32)
+        self.token = loopback.new_token()
         self.url = ""
         self._changed = threading.Condition()
         self._waiting: dict[str, Request] = {}
@@ -65,37 +63,27 @@ class Desk:
 
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Desk]:
-        """Listen while the body runs; port 0 takes a free one."""
-        import uvicorn
+        """Listen while the body runs; port 0 takes a free one.
 
-        server = uvicorn.Server(uvicorn.Config(self.app(), LOOPBACK, port, log_level="error"))
-        socket = server.config.bind_socket()
-        socket.listen()  # before the server runs, so that the first who asks is not refused
-        self.url = f"http://{LOOPBACK}:{socket.getsockname()[1]}"
-        thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            server.should_exit = True
-            thread.join()
-            socket.close()
+        Raises ServerError where the port is taken.
+        """
+        with loopback.listen(port) as listening:
+            self.url = f"http://{loopback.HOST}:{listening.getsockname()[1]}"
+            with loopback.serving(self.app(), listening):
+                yield self
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The application, to be served by something else."""
         from starlette.applications import Starlette
         from starlette.routing import Route
 
-        return Starlette(
-            routes=[
-                Route("/requests", self._list, methods=["GET"]),
-                Route("/requests/{digest}", self._decide, methods=["POST"]),
-            ]
-        )
+        routes = [
+            Route("/requests", self._list, methods=["GET"]),
+            Route("/requests/{digest}", self._decide, methods=["POST"]),
+        ]
+        return loopback.Bearer(Starlette(routes=routes), self.token)
 
-    async def _list(self, http: HttpRequest) -> Response:
-        if not self._admits(http):
-            return _answer(401, {"error": "The token is missing or wrong"})
+    async def _list(self, _: HttpRequest) -> Response:
         with self._changed:
             waiting = [
                 {"digest": request.digest, **msgspec.to_builtins(request)}
@@ -104,8 +92,6 @@ class Desk:
         return _answer(200, waiting)
 
     async def _decide(self, http: HttpRequest) -> Response:
-        if not self._admits(http):
-            return _answer(401, {"error": "The token is missing or wrong"})
         digest = http.path_params["digest"]
         try:
             body = msgspec.json.decode(await http.body(), type=_Body)
@@ -119,10 +105,6 @@ class Desk:
             self._decided[digest] = decision
             self._changed.notify_all()
         return _answer(200, {"digest": digest, "answer": body.answer})
-
-    def _admits(self, http: HttpRequest) -> bool:
-        given = http.headers.get("authorization", "")
-        return secrets.compare_digest(given.encode(), f"Bearer {self.token}".encode())
 
 
 def _answer(status: int, content: object) -> Response:

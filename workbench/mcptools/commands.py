@@ -50,6 +50,7 @@ def serve(
     Calls that the policy does not approve are refused, or asked about with --ask. The token for
     HTTP is printed, unless the setting MCP_TOKEN holds one.
     """
+    from workbench import loopback
     from workbench.approval import Terminal
     from workbench.mcptools import domains, http, serving
     from workbench.settings import Settings
@@ -68,7 +69,7 @@ def serve(
     if not over_http:
         serving.run_stdio(served)
         return
-    token = settings.mcp_token or http.new_token()
+    token = settings.mcp_token or loopback.new_token()
     if not settings.mcp_token:
         click.echo(f"Token: {token}", err=True)
     with http.serving(served, token, port) as url:
