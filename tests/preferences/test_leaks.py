@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from examples import STRANGE_TEXTS, prompt
+from examples import STRANGE_TEXTS, preference, prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench import preferences
 from workbench import prompts as collections
 from workbench.errors import InputError
 from workbench.evaluation import held_out
@@ -88,6 +89,27 @@ def test_of_500_planted_leaks_99_percent_are_on_one_side(seed):
     assert sum(whole.values()) >= 495, whole
     # They are held together by their leak, and not because everything is on one side.
     assert min(Counter(sides).values()) > len(flat) / 10
+
+
+def test_a_duplicate_that_is_left_out_still_connects_its_session(tmp_path):
+    questions = real_looking(random.Random(7), 400)
+    made = []
+    for i, (asked, next_one) in enumerate(zip(questions[:200], questions[200:], strict=True)):
+        for at, session in (
+            (asked, f"first {i}"),
+            (asked, f"second {i}"),
+            (next_one, f"second {i}"),
+        ):
+            pair = preference(at.messages[-1].content, "Yes.", "No, not at all.")
+            seen = replace(pair.prompt, topic="", origin=Origin(session=session))
+            made.append(replace(pair, id=f"{i} {len(made)}", prompt=seen))
+    dataset = preferences.write(made, "duplicates", tmp_path, validation=0.25, test=0.25)
+    assert dataset.manifest.audit.dropped.duplicates == 200
+    sides = {p.preference.prompt.messages[-1].content: p.split for p in dataset.pairs}
+    text = [question.messages[-1].content for question in questions]
+    torn = [a for a, b in zip(text[:200], text[200:], strict=True) if sides[a] != sides[b]]
+    assert torn == []
+    assert min(Counter(sides.values()).values()) > 40
 
 
 def test_the_same_prompts_without_their_leaks_would_be_torn_apart():

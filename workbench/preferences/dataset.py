@@ -151,11 +151,12 @@ def write(
         result.dropped, refused=refused, not_asked=len(given) - len(allowed) - refused
     )
     kept_thumbs = [thumb for thumb in thumbs if _may_train(thumb.prompt, require_consent)]
-    prompts = [*(p.prompt for p in result.kept), *(t.prompt for t in kept_thumbs)]
-    components = connect(prompts)
+    said = [*result.kept, *kept_thumbs]
+    # A duplicate that is left out still connects: its session also saw the pair that stays.
+    components = connect([one.prompt for one in (*said, *allowed)])
     sides = components.sides(fractions, seed)
     pairs = _arranged(map(Pair, sides, result.kept))
-    marks = _arranged(map(Mark, sides[len(pairs) :], kept_thumbs))
+    marks = _arranged(map(Mark, sides[len(pairs) : len(said)], kept_thumbs))
     if not any(pair.split == "train" for pair in pairs):
         raise InputError(
             f"Dataset {name} would have no pairs to train on ({len(pairs)} on other sides)",
