@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,51 @@ def test_an_edit_behind_a_pull_that_takes_long_is_read_by_the_next(
     monkeypatch.undo()
     assert desk.pull().ratings == 1
     assert sorted(desk.chosen()) == sorted([early.data["answer_b"], late.data["answer_b"]])
+
+
+def test_an_edit_that_is_visible_late_is_read_all_the_same(desk: Desk) -> None:
+    task, skipped, *_ = desk.tasks()
+    edited = desk.annotate(task.id, "A")
+    mended = desk.client.annotations.create(id=skipped.id, result=[], was_cancelled=True).id
+    desk.pull()
+    desk.client.annotations.update(id=edited, result=verdict("B"))
+    desk.client.annotations.update(id=mended, result=verdict("tie"))
+    cursor = desk.folder / "cursor.json"  # as if the pull had begun long after these stamps
+    kept = json.loads(cursor.read_bytes())
+    later = datetime.fromisoformat(kept["since"]) + timedelta(seconds=20)
+    cursor.write_text(json.dumps({**kept, "since": later.isoformat()}))
+    assert desk.pull().ratings == 2
+    assert desk.chosen() == [task.data["answer_b"], ""]
+
+
+@pytest.mark.parametrize(
+    ("date", "at"),
+    [
+        ("Sun, 22 Nov 2026 01:02:03 GMT", "2026-11-22T01:02:03+00:00"),
+        ("Sun, 22 Nov 2026 01:02:03 +0300", "2026-11-21T22:02:03+00:00"),
+        ("Sun, 22 Nov 2026 01:02:03 -0000", ""),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", ""),
+        ("yesterday", ""),
+        (None, ""),
+    ],
+)
+def test_a_clock_that_makes_no_sense_is_none(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, date: str | None, at: str
+) -> None:
+    send = httpx.HTTPTransport.handle_request
+
+    def send_and_date(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        response = send(self, request)
+        del response.headers["date"]
+        if date is not None:
+            response.headers["date"] = date
+        return response
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", send_and_date)
+    assert look(desk.client, desk.exported.project).at == at
+    desk.pull()
+    desk.annotate(desk.tasks()[0].id, "A")
+    assert desk.pull().ratings == 1
 
 
 def test_skips_count_as_judgements_that_may_be_mended(desk: Desk) -> None:

@@ -35,8 +35,8 @@ class Origin(NamedTuple):
 
 @dataclass(frozen=True)
 class Cursor:
-    """`since` is when the last pull began, by the server's clock: what changed later may be
-    new. `questions` is what could be understood then.
+    """`since` is when the last pull began, by the clock that the server's answers show: what
+    changed later may be new. `questions` is what could be understood then.
 
     `emails` are those of all accounts that the server ever listed: whose account is
     removed there keeps the name. `given` is by rating.

@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -91,7 +92,8 @@ class Server:
 class Project:
     """A project as it is on the server. Counts cover all annotators; skips are annotations.
 
-    `at` is when that was, by the server's own clock (ISO 8601), empty where it shows none.
+    `at` is when that was, by the clock that the server's answers show (ISO 8601 in UTC, in
+    whole seconds); empty where they show none.
     """
 
     id: int
@@ -179,11 +181,13 @@ def look(client: LabelStudio, id: int) -> Project:
 
 
 def _clock(date: str) -> str:
-    """An HTTP Date (RFC 9110, 5.6.7) as ISO 8601; empty for anything else."""
+    """An HTTP Date (RFC 9110, 5.6.7) as ISO 8601 in UTC; empty for anything else."""
     try:
-        return parsedate_to_datetime(date).isoformat()
+        at = parsedate_to_datetime(date)
     except ValueError:
         return ""
+    sound = at.tzinfo is not None and 1970 <= at.year <= 9998
+    return at.astimezone(UTC).isoformat() if sound else ""
 
 
 def listed(client: LabelStudio, project: int, include: str, **query: Any) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,13 @@ from workbench.journal import Journal
 from workbench.records import CandidateSet, Rating, SetAside, content_id
 
 OVERLAP = timedelta(seconds=2)
-"""How far a pull looks back behind the last one's beginning: a change may be stamped before it
-is visible, and the server shows its clock in whole seconds.
+"""How far a pull looks back behind the last one's beginning, for any change."""
+LATE = timedelta(seconds=30)
+"""How far it looks back among annotated tasks, of which few change at a time.
 
-New and deleted annotations that come later still are noticed by their number.
+A change is stamped before it is visible: a SQLite that is busy lets it wait for seconds. Nor is
+the clock that the server's answers show always the one that stamps, behind a proxy. New and
+deleted annotations that come later still are noticed by their number, edits are not.
 """
 _FIELDS = "id,data,updated_at,annotations,result,completed_by,was_cancelled,lead_time"
 
@@ -250,15 +254,22 @@ class _Look:
 
 
 def _changed(client: Any, cursor: Cursor) -> Iterator[Any]:
-    """Tasks changed since the cursor; all of them for a new one."""
+    """Tasks changed since the cursor, some of them twice; all of them for a new one."""
     from label_studio_sdk.data_manager import Column, Filters, Operator, Type
+
+    def changed(since: datetime, *conditions: Any) -> Iterator[Any]:
+        stamp = Filters.datetime(since)
+        later = Filters.item(Column.updated_at, Operator.GREATER_OR_EQUAL, Type.Datetime, stamp)
+        filters = Filters.create(Filters.AND, [later, *conditions])
+        return listed(client, cursor.project, _FIELDS, filters=filters)
 
     if not cursor.since:
         return listed(client, cursor.project, _FIELDS)
-    since = Filters.datetime(datetime.fromisoformat(cursor.since).astimezone(UTC) - OVERLAP)
-    changed = Filters.item(Column.updated_at, Operator.GREATER_OR_EQUAL, Type.Datetime, since)
-    filters = Filters.create(Filters.AND, [changed])
-    return listed(client, cursor.project, _FIELDS, filters=filters)
+    since = datetime.fromisoformat(cursor.since).astimezone(UTC)
+    counts = (Column.total_annotations, Column.cancelled_annotations)
+    annotated = [Filters.item(n, Operator.GREATER, Type.Number, 0) for n in counts]
+    late = (changed(since - LATE, condition) for condition in annotated)
+    return chain(changed(since - OVERLAP), chain.from_iterable(late))
 
 
 def _write(

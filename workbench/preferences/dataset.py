@@ -151,7 +151,7 @@ def write(
         result.dropped, refused=refused, not_asked=len(given) - len(allowed) - refused
     )
     kept_thumbs = [thumb for thumb in thumbs if _may_train(thumb.prompt, require_consent)]
-    said = [*result.kept, *kept_thumbs]
+    said: list[Preference | Thumb] = [*result.kept, *kept_thumbs]
     # A duplicate that is left out still connects: its session also saw the pair that stays.
     components = connect([one.prompt for one in (*said, *allowed)])
     sides = components.sides(fractions, seed)
