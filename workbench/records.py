@@ -73,15 +73,18 @@ class Message:
 class Origin:
     """Where a prompt comes from, as far as that ties it to others or protects someone.
 
-    Prompts of one `session`, one `debate` or one of the source `documents` say
-    the same things and must stay on one side of a split. `consent` is what its
-    author said about training on it; "" when nobody asked.
+    Prompts of one session, one `debate` or one of the source `documents` say
+    the same things and must stay on one side of a split. `session` is the one it
+    was taken from; `answered_in` are the others that answers to it come from, and
+    they tie it just as much. `consent` is what its author said about training on
+    it; "" when nobody asked.
     """
 
     session: str = ""
     documents: tuple[str, ...] = ()
     debate: str = ""
     consent: Consent = ""
+    answered_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

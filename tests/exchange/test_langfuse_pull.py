@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from workbench.exchange.langfuse_pull import Pulled, pull_scores
 from workbench.exchange.langfuse_records import Filters
 from workbench.exchange.scores import Labels, Scale
 from workbench.journal import Journal
+from workbench.preferences import build, write
 from workbench.records import CandidateSet, Completion, Rating, SetAside, ToolCall
 from workbench.settings import Settings
 from workbench.tracing import Tracer, spans
@@ -103,6 +105,7 @@ def test_traces_that_ask_the_same_are_one_set(desk):
     why, _how = sorted(desk.sets, key=lambda s: -len(s.completions))
     assert [c.text for c in why.completions] == ["Because.", "No idea."]
     assert why.prompt.origin.session == "monday"
+    assert why.prompt.origin.answered_in == ("tuesday",)
     assert desk.answer("t1").model == "gpt-oss"
     assert desk.answer("t1").usage.completion_tokens == 7
 
@@ -585,6 +588,85 @@ def test_an_odd_share_of_a_ranking_is_set_aside_and_the_pull_goes_on(desk, chang
     done = desk.pull()
     assert (done.ratings, done.aside) == (1, 1)
     assert [item.source for item in desk.aside] == ["langfuse: score odd"]
+
+
+# --- sessions on one side of a split --------------------------------------
+
+
+SESSIONS = range(12)
+
+
+def put_questions(desk: Desk) -> None:
+    """Two sessions of each number, each with a question of its own, answered well and badly."""
+    for i in SESSIONS:
+        for session, question in ((f"A{i}", f"both{i} same{i}?"), (f"B{i}", f"hers{i} lone{i}?")):
+            drawn = [f"{session}-good", f"{session}-bad"]
+            metadata = {"completions": drawn}
+            desk.server.put_trace(
+                session, question, ["good", "bad"], sessionId=session, metadata=metadata
+            )
+            put_thumb(desk, session, 1, completion=drawn[0])
+            put_thumb(desk, session, 0, completion=drawn[1])
+
+
+def put_joining(desk: Desk) -> None:
+    """Each second session asks the question of the first too, and gets another answer."""
+    for i in SESSIONS:
+        desk.server.put_trace(f"joins{i}", f"both{i} same{i}?", "fine", sessionId=f"B{i}")
+        put_thumb(desk, f"joins{i}", 1)
+
+
+def put_thumb(desk: Desk, trace: str, value: int, **metadata: str) -> None:
+    name = f"s-{trace}-{value}"
+    mark = {"name": "ok", "dataType": "BOOLEAN", "metadata": metadata}
+    desk.server.put_score(id=name, traceId=trace, value=value, **mark)
+
+
+def torn(desk: Desk) -> int:
+    """How many sessions have answers on both sides of a dataset that is split in halves."""
+    pairs = build(desk.current().values(), desk.standing(), strategy="all")
+    version = write(pairs, "pulled", desk.folder / "data", validation=0, test=0.5)
+    assert {pair.split for pair in version.pairs} == {"train", "test"}
+    session = {seen["traceId"]: seen["sessionId"] for seen in desk.server.observations}
+    sides = defaultdict(set)
+    for pair in version.pairs:
+        for answer in (pair.preference.chosen, pair.preference.rejected):
+            sides[session[answer.trace_id]].add(pair.split)
+    assert len(sides) == 2 * len(SESSIONS)
+    return sum(len(found) > 1 for found in sides.values())
+
+
+def test_no_session_that_an_answer_came_from_is_on_two_sides(desk):
+    put_questions(desk)
+    put_joining(desk)
+    desk.pull()
+    assert torn(desk) == 0
+
+
+def test_the_session_of_an_answer_that_joins_a_set_later_counts_too(desk):
+    put_questions(desk)
+    desk.pull()
+    put_joining(desk)
+    desk.pull()
+    assert torn(desk) == 0
+
+
+def test_a_journal_that_knows_only_the_first_session_learns_the_others_once(desk):
+    """As Workbench wrote it before it kept them."""
+    put_questions(desk)
+    put_joining(desk)
+    desk.pull()
+    forgetful = [
+        replace(s, prompt=replace(s.prompt, origin=replace(s.prompt.origin, answered_in=())))
+        for s in desk.sets
+    ]
+    desk.sets.append(*forgetful)
+    assert torn(desk) > 0
+    assert desk.pull().answers == 0
+    assert torn(desk) == 0
+    before = sizes(desk)
+    desk.pull()
+    assert sizes(desk) == before
 
 
 # --- scores that change ---------------------------------------------------

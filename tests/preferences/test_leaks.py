@@ -21,7 +21,7 @@ from workbench.records import Message, Origin, Prompt, ToolCall
 
 HALF = Fractions(validation=0.25, test=0.25)
 REAL = collections.load(Path(__file__).parents[2] / "datasets" / "prompts", ["en", "ru"])
-KINDS = ("paraphrase", "hidden", "document", "debate", "session")
+KINDS = ("paraphrase", "hidden", "document", "debate", "session", "answer")
 IN_TEXT = ("paraphrase", "hidden")
 UNSEEN = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u0640\U000e0001"
 
@@ -61,7 +61,7 @@ def planted(n: int, seed: int) -> list[tuple[str, Prompt, Prompt]]:
     texts = real_looking(rng, 2 * n)
     found = []
     for i, (first, second) in enumerate(zip(texts[:n], texts[n:], strict=True)):
-        kind = KINDS[i % 5]
+        kind = KINDS[i % len(KINDS)]
         if kind in IN_TEXT:
             change = other_words if kind == "paraphrase" else with_unseen
             text = change(first.messages[-1].content, rng)
@@ -74,8 +74,11 @@ def planted(n: int, seed: int) -> list[tuple[str, Prompt, Prompt]]:
             )
         elif kind == "debate":
             origins = (Origin(debate=f"debate {i}"),) * 2
-        else:
+        elif kind == "session":
             origins = (Origin(session=f"session {i}"),) * 2
+        else:
+            here, there = f"here {i}", f"there {i}"
+            origins = (Origin(session=here, answered_in=(there,)), Origin(session=there))
         found.append((kind, replace(first, origin=origins[0]), replace(second, origin=origins[1])))
     return found
 
@@ -121,7 +124,7 @@ def test_the_same_prompts_without_their_leaks_would_be_torn_apart():
     ]
     sides = split(bare, HALF)
     torn = sum(a != b for a, b in zip(sides[::2], sides[1::2], strict=True))
-    assert torn > 300 / 3
+    assert torn > 333 / 3
 
 
 def test_unrelated_real_prompts_are_not_joined():
@@ -173,7 +176,10 @@ def test_other_questions_of_one_form_are_two_components(one, other):
 
 
 def test_what_is_empty_connects_nothing():
-    bare = [replace(prompt(f"Question {i}?"), origin=Origin(documents=("", " "))) for i in range(9)]
+    bare = [
+        replace(prompt(f"Question {i}?"), origin=Origin(documents=("", " "), answered_in=("", " ")))
+        for i in range(9)
+    ]
     assert connect(bare).count == 9
 
 
@@ -229,6 +235,7 @@ ORIGINS = st.builds(
     session=st.sampled_from(["", "s1", "s2", "s3"]),
     documents=st.lists(st.sampled_from(["d1", "d2", "d3", ""]), max_size=2).map(tuple),
     debate=st.sampled_from(["", "", "x", "y"]),
+    answered_in=st.lists(st.sampled_from(["s1", "s2", "s4", ""]), max_size=2).map(tuple),
 )
 PROMPTS = st.lists(
     st.builds(
@@ -252,7 +259,7 @@ def test_no_component_is_on_two_sides_in_any_order(prompts, seed, random):
             x, y = a.origin, b.origin
             words, others = (set(p.messages[-1].content.split()) for p in (a, b))
             shared = (
-                (x.session and x.session == y.session)
+                ({x.session, *x.answered_in} & {y.session, *y.answered_in} - {""})
                 or (x.debate and x.debate == y.debate)
                 or (set(x.documents) & set(y.documents) - {""})
                 or (a.topic and a.topic == b.topic)

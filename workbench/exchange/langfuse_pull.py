@@ -13,8 +13,9 @@ was taken back later is not seen.
 
 What can't be read goes to `aside` with its reason. Not known here: how an answer
 was sampled, its tokens, and whether a rater is who a score says. The first
-reading of a trace stays; a later change of its text is not followed. Whoever
-may write to the project can write any score.
+reading of a trace stays; a later change of its text is not followed, while a
+session that it is in later counts beside the first. Whoever may write to the
+project can write any score.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Traces as candidate sets, beside those that are known already.
 
 Traces whose input reads the same, and whose authors said the same about consent,
-are one set. A trace holds one answer, or those that were drawn together under it:
-then its metadata lists their ids under `completions`, as `TracedBackend.sample`
-writes it. Not known of a trace: how its answers were sampled, their tokens and
-reasoning, and of a draw how many tokens each answer took (they count as 0).
+are one set; its prompt names every session that an answer came from, so that a
+split keeps these together. A trace holds one answer, or those that were drawn
+together under it: then its metadata lists their ids under `completions`, as
+`TracedBackend.sample` writes it. Not known of a trace: how its answers were
+sampled, their tokens and reasoning, and of a draw how many tokens each answer took
+(they count as 0).
 This module knows nothing about scores, and a server only by its records.
 """
 
@@ -54,11 +56,18 @@ class Traces:
         self.aside: list[SetAside] = []
 
     def add(self, trace: Trace) -> None:
-        """Read a trace; the first root of a trace id holds its answers."""
+        """Read a trace; the first root of a trace id holds its answers.
+
+        Of one whose answers are in the journal already only the session is read: an
+        earlier Workbench kept no more than the first of a set.
+        """
         if trace.id in self.roots:
             return
         self.roots[trace.id] = trace.root
         if trace.id in self._answers:
+            for set_id, _ in self._answers[trace.id]:
+                if set_id in self._sets:
+                    self._keep(_with_session(self._sets[set_id], trace.session))
             return
         if not trace.ended:
             self.unfinished += 1
@@ -67,6 +76,7 @@ class Traces:
             prompt = _prompt(trace)
             id = content_id("langfuse", self._project, prompt.messages, prompt.origin.consent)
             known = self._sets.get(id) or CandidateSet(id, prompt, ())
+            known = _with_session(known, trace.session)
             completions = self._completions(trace)
             if taken := {c.id for c in known.completions} & {c.id for c in completions}:
                 raise ValueError(f"another trace holds its completion {min(taken)}")
@@ -74,13 +84,15 @@ class Traces:
             content = f"{trace.input}\n\n{trace.output}"[:2000]
             self.aside.append(SetAside(f"langfuse: trace {trace.id}", str(error), content))
             return
-        self._sets[id] = replace(known, completions=(*known.completions, *completions))
-        self._changed[id] = None
+        self._keep(replace(known, completions=(*known.completions, *completions)))
         self._answers[trace.id] = [(id, completion) for completion in completions]
         self.new_answers += len(completions)
 
     def new_sets(self) -> list[CandidateSet]:
-        """The sets that are new or hold new answers; a later line of one id replaces the first."""
+        """The sets that are new, or have new answers or sessions.
+
+        A later line of one id replaces the first.
+        """
         return [self._sets[id] for id in self._changed]
 
     def answer(self, trace: str, named: str | None) -> tuple[str, str] | None:
@@ -103,6 +115,11 @@ class Traces:
             if completion.id == named:
                 return candidate_set, named
         raise ValueError(f"trace {trace} holds no completion {named[:50]!r}")
+
+    def _keep(self, candidate_set: CandidateSet) -> None:
+        if self._sets.get(candidate_set.id) != candidate_set:
+            self._sets[candidate_set.id] = candidate_set
+            self._changed[candidate_set.id] = None
 
     def _id(self, trace: str) -> str:
         """The completion of a trace that does not say what its answer's id is."""
@@ -163,6 +180,16 @@ def _prompt(trace: Trace) -> Prompt:
         language=language if isinstance(language, str) and _LANGUAGE.fullmatch(language) else "en",
         origin=origin,
     )
+
+
+def _with_session(candidate_set: CandidateSet, session: str) -> CandidateSet:
+    """The set, its prompt naming this session among those that its answers come from."""
+    prompt = candidate_set.prompt
+    origin = prompt.origin
+    if session in ("", origin.session, *origin.answered_in):
+        return candidate_set
+    origin = replace(origin, answered_in=(*origin.answered_in, session))
+    return replace(candidate_set, prompt=replace(prompt, origin=origin))
 
 
 def _consent(trace: Trace) -> Consent:

@@ -2,9 +2,9 @@
 
 Prompts that are connected are on one side, always. These connect, also in a
 chain: an equal topic, an equal question (letter case and system prompt aside),
-nearly the same words in a question, whatever their order, an equal session, a
-debate, and any document that both were given. What is empty connects nothing, a
-question neither.
+nearly the same words in a question, whatever their order, any session that both
+were asked in or have answers from, a debate, and any document that both were given.
+What is empty connects nothing, a question neither.
 
 The side is a seeded hash of one name in the component (a topic where there is
 one), so that it depends neither on the order of the prompts nor on other
@@ -125,7 +125,7 @@ def _keys(prompt: Prompt) -> tuple[_Key, ...]:
     named = (
         (_TOPIC, normalise(prompt.topic).casefold()),
         (_DEBATE, origin.debate.strip()),
-        (_SESSION, origin.session.strip()),
+        *((_SESSION, session.strip()) for session in (origin.session, *origin.answered_in)),
         *((_DOCUMENT, document.strip()) for document in origin.documents),
     )
     last = (_QUESTION, question) if question else (_ITSELF, prompt.id)
