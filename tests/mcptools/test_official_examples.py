@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,27 +139,40 @@ def test_the_everything_server_is_found_again_after_it_was_killed(
 
 
 def test_a_call_that_hangs_can_be_stopped_and_interrupted(
-    examples: Path, registry: Registry, servers: Servers, tmp_path: Path
+    registry: Registry, servers: Servers, tmp_path: Path
 ) -> None:
+    log = tmp_path / "log"
+    log.touch()
     example = tmp_path / "sleeper.py"  # none of the examples sleeps
     example.write_text(
         "import anyio\nfrom mcp.server.mcpserver import MCPServer\n"
         "mcp = MCPServer('sleeper')\n"
+        f"def say(what):\n    open({str(log)!r}, 'a').write(what)\n"
         "@mcp.tool()\n"
         "async def sleep(seconds: float) -> str:\n"
+        "    say('began ')\n"
         "    try:\n        await anyio.sleep(seconds)\n"
-        f"    finally:\n        open({str(tmp_path / 'left')!r}, 'a').write('x')\n"
+        "    finally:\n        say('ended ')\n"
         "    return 'slept'\n"
         "mcp.run()\n"
     )
+
+    def wait_for(said: str) -> None:
+        while log.read_text() != said:
+            time.sleep(0.05)
+
+    def once(said: str, act: Callable[[], object]) -> None:
+        threading.Thread(target=lambda: (wait_for(said), act()), daemon=True).start()
+
     servers.add(Server("s", command=sys.executable, args=(str(example),)))
     sleep = registry.get("s__sleep")
     stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
+    once("began ", stop.set)
     with stoppable(stop), pytest.raises(ToolError, match="was stopped"):
         tools.call(sleep, '{"seconds": 600}', context(tmp_path))
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    wait_for("began ended ")
+    once("began ended began ", lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         tools.call(sleep, '{"seconds": 600}', context(tmp_path))
+    wait_for("began ended began ended ")
     assert tools.call(sleep, '{"seconds": 0}', context(tmp_path)) == {"result": "slept"}
-    assert (tmp_path / "left").read_text() == "xxx"
