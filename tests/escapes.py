@@ -41,6 +41,8 @@ class Escape:
     bare: bool = False
     """Does it get out where there is no sandbox, without harm to this machine?"""
     limits: Limits = field(default_factory=lambda: Limits(seconds=20))
+    leaves: str = ""
+    """What an earlier run in the same folder did, by the shell."""
 
 
 SMALL = Limits(seconds=10, memory_mb=128, processes=32, disk_mb=8)
@@ -100,6 +102,20 @@ FILES = [
         "link made",
         "makes a symbolic link to a file outside and reads through it",
         "os.symlink('@outside@/secret', 'mine'); attempt(lambda: open('mine').read())",
+        bare=True,
+    ),
+    shell(
+        "repository link",
+        "gets a folder outside mounted, by a link named .git that an earlier run left",
+        "cat /dev/secret .git/secret",
+        leaves="ln -s ../dev .git",
+        bare=True,
+    ),
+    shell(
+        "repository link, absolute",
+        "the same by a path from the root",
+        "cat .git/secret",
+        leaves="ln -s @outside@ .git",
         bare=True,
     ),
     python(

@@ -28,6 +28,7 @@ class Outside:
         self.secret = "secret-" + secrets.token_hex(16)
         self.place = place / "outside"
         self.place.mkdir(mode=0o755)
+        (place / "dev").symlink_to(self.place.name)  # a folder beside, with a name of the sandbox's
         (self.place / "secret").write_text(self.secret)
         self.witness = self.place / "witness"
         self.witness.write_text("untouched")

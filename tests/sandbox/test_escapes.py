@@ -17,7 +17,7 @@ from escapes import CONTROLS, ESCAPES, NAMES, PRELUDE, Escape
 from outside import Outside, left_over
 
 from workbench.errors import InputError
-from workbench.sandbox import Root, confined, run, seccomp
+from workbench.sandbox import Ran, Root, confined, run, seccomp
 
 C_PRELUDE = "#include <stdio.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n"
 BARE = [escape for escape in ESCAPES if escape.bare]
@@ -32,12 +32,20 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
 @pytest.mark.parametrize("escape", ESCAPES, ids=lambda escape: escape.name)
 def test_held_back(escape: Escape, outside: Outside) -> None:
     folder = outside.folder(f"escape-{ESCAPES.index(escape)}")
-    ran = run(
-        _command(escape, outside, folder, "python3"),
-        folder=folder,
-        write=escape.write,
-        limits=escape.limits,
-    )
+    if escape.leaves:
+        earlier = run(_left(escape, outside), folder=folder, write="folder")
+        assert earlier.exit_code == 0, earlier
+    try:
+        ran = run(
+            _command(escape, outside, folder, "python3"),
+            folder=folder,
+            write=escape.write,
+            limits=escape.limits,
+        )
+    except InputError as error:  # it was not even begun, in a folder that was prepared for it
+        if not escape.leaves:
+            raise
+        ran = Ran(0, f"refused: {error}", "", False, "exit", 0)
     output = ran.stdout + ran.stderr
     told = f"{escape.name} {escape.tries}: {ran.ended}, {output[-2000:]}"
     assert "ESCAPED" not in output, told
@@ -62,6 +70,8 @@ def test_harmless_program_works(control: Escape, outside: Outside) -> None:
 def test_payload_gets_out_where_there_is_no_sandbox(escape: Escape, tmp_path: Path) -> None:
     with Outside(tmp_path) as outside:
         folder = outside.folder("folder")
+        if escape.leaves:
+            subprocess.run(_left(escape, outside), cwd=folder, check=True)
         done = subprocess.run(
             _command(escape, outside, folder, sys.executable),
             cwd=folder,
@@ -211,6 +221,10 @@ def _delete_witness(root: Root) -> None:
 
 def _old_kernel(*_: object) -> int:
     raise OSError(38, "Function not implemented")
+
+
+def _left(escape: Escape, outside: Outside) -> list[str]:
+    return ["sh", "-c", outside.filled(escape.leaves)]
 
 
 def _command(escape: Escape, outside: Outside, folder: Path, interpreter: str) -> list[str]:

@@ -136,6 +136,29 @@ def test_repository_is_writable_only_when_asked(tmp_path: Path) -> None:
     assert "key = value" in (tmp_path / ".git" / "config").read_text()
 
 
+def test_repository_that_is_named_by_a_file_stays_as_it_is(tmp_path: Path) -> None:
+    """So it is in a worktree of git."""
+    (tmp_path / ".git").write_text("gitdir: /elsewhere\n")
+    for command in ("echo x >> .git", "rm .git", "mv .git moved", "ln -sf ../dev .git"):
+        assert run(["sh", "-c", command], folder=tmp_path, write="folder").exit_code != 0
+    ran = run(["sh", "-c", "cat .git; echo x > new"], folder=tmp_path, write="folder")
+    assert (ran.exit_code, ran.stdout) == (0, "gitdir: /elsewhere\n")
+    assert (tmp_path / ".git").read_text() == "gitdir: /elsewhere\n"
+
+
+@pytest.mark.parametrize("target", ["../dev", "inner", "none", ".git", "/"])
+def test_repository_that_is_a_link_is_refused_where_the_folder_is_written(
+    tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / ".git").symlink_to(target)
+    with pytest.raises(InputError, match=r"\.git in the folder is a link.*Remove it"):
+        run(["true"], folder=tmp_path, write="folder")
+    assert run(["true"], folder=tmp_path).exit_code == 0
+    assert run(["rm", ".git"], folder=tmp_path, write="repository").exit_code == 0
+    assert run(["true"], folder=tmp_path, write="folder").exit_code == 0
+
+
 def test_readable_folders_are_there_and_read_only(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "data").mkdir()

@@ -10,7 +10,8 @@
 
 It is not a boundary for what it shows: a program can read all of /usr and of the readable
 folders, the names under which they are mounted (/proc/self/mountinfo), and the machine's
-load and memory (/proc/meminfo).
+load and memory (/proc/meminfo). Nor is it one against a program that already runs in the folder
+and swaps its .git for a link in the milliseconds in which another sandbox is made there.
 
 This module knows nothing about limits over time, and starts nothing.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +115,7 @@ def arguments(
     """Options that make namespaces and mounts; `room` is the size of /tmp and of /dev/shm in bytes.
 
     `files` are made with what can be read from their descriptors. Raises InputError for a
-    readable path that does not exist or can't be mounted.
+    readable path that does not exist or can't be mounted, and for a .git that is a link.
     """
     options = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     options += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
@@ -135,11 +137,29 @@ def arguments(
     for source, place in sorted(places.items()):  # a folder before what lies beneath it
         options += ["--ro-bind", str(source), str(place)]
     options += ["--ro-bind" if write == "none" else "--bind", str(folder), str(WORK)]
-    if write == "folder" and (repository := folder / ".git").exists():
+    if write == "folder" and (repository := _repository(folder)) is not None:
         options += ["--ro-bind", str(repository), str(WORK / ".git")]
     for closed in ("/dev", "/proc", "/"):
         options += ["--remount-ro", closed]
     return [*options, "--chdir", str(WORK)]
+
+
+def _repository(folder: Path) -> Path | None:
+    """The folder's .git, a folder or (in a worktree) a file. Raises InputError for a link.
+
+    A program may have left the link, and bwrap would follow it: to a folder beside this one.
+    """
+    path = folder / ".git"
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(mode):
+        raise InputError(
+            "Nothing was run, for .git in the folder is a link, which may lead outside",
+            "Remove it, or give the folder of the repository itself",
+        )
+    return path
 
 
 def _mountable(path: Path) -> Path:

@@ -82,7 +82,8 @@ def run(
     read-only, where they lie here. A program that can't be found ends with 127, as in a shell.
 
     Raises SandboxError where there is no sandbox, with what to install or allow; nothing was
-    run then. Raises InputError for a folder, argument or path that can't be used.
+    run then. Raises InputError for a folder, argument or path that can't be used, and for a folder
+    to be written whose .git is a symbolic link.
     """
     _check(argv)
     place = Path(folder).resolve()
