@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,59 @@ def test_a_write_ahead_log_is_read_or_refused(context: Context, tmp_path: Path) 
     assert rows == [[1]] or "another program writes" in rows
     connection.close()
     assert query(asked, "SELECT x FROM t")["rows"] == [[1]]
+
+
+@contextmanager
+def writing(path: Path, mode: str, *, spilled: bool = True) -> Iterator[None]:
+    """Another program in the midst of a transaction: of 2,000 rows of 1 some are 2 by now."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    with closing(connection):
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO t VALUES (?)", [(1,)] * 2_000)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA cache_size = 2" if spilled else "PRAGMA cache_size = 2000")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE t SET x = 2 WHERE rowid > 24")
+        yield
+        connection.execute("ROLLBACK")
+
+
+COUNTED = "SELECT x, count(*) FROM t GROUP BY x"
+
+
+@pytest.mark.parametrize("mode", ["delete", "truncate", "persist"])
+def test_what_another_program_has_half_written_is_not_told(
+    mode: str, context: Context, tmp_path: Path
+) -> None:
+    asked = with_databases(context, "engine=sqlite:live.db")
+    asked = replace(asked, limits=Limits(seconds=20))  # it waits for the lock
+    with writing(tmp_path / "live.db", mode):
+        assert "another program writes" in query_refused(asked, COUNTED)
+    assert query(asked, COUNTED)["rows"] == [[1, 2_000]]
+
+
+def test_what_another_program_only_means_to_write_does_not_matter(
+    context: Context, tmp_path: Path
+) -> None:
+    asked = with_databases(context, "engine=sqlite:live.db")
+    with writing(tmp_path / "live.db", "delete", spilled=False):
+        assert (tmp_path / "live.db-journal").exists()
+        assert query(asked, COUNTED)["rows"] == [[1, 2_000]]
+
+
+def test_what_a_killed_program_has_half_written_is_not_told(
+    context: Context, tmp_path: Path
+) -> None:
+    asked = with_databases(context, "engine=sqlite:dead.db")
+    with writing(tmp_path / "live.db", "delete"):
+        for end in ("", "-journal"):
+            shutil.copy(tmp_path / f"live.db{end}", tmp_path / f"dead.db{end}")
+    assert "a program died while it wrote" in query_refused(asked, COUNTED)
+    with closing(sqlite3.connect(tmp_path / "dead.db")) as connection:
+        assert connection.execute(COUNTED).fetchall() == [(1, 2_000)]
+    assert query(asked, COUNTED)["rows"] == [[1, 2_000]]
 
 
 def test_tables_can_be_described(sqlite: Context, duckdb: Context) -> None:

@@ -20,6 +20,8 @@ from typing import Any
 
 VALUE_CHARS = 1_000
 _NAME_CHARS = 100
+_LOCKED_S = 1.0
+"""How long a question waits, in seconds, while another program writes."""
 _EXACT = 2**53
 """Whole numbers up to here are the same in every reader of JSON."""
 
@@ -94,17 +96,39 @@ def sqlite(file: str, sql: str) -> Iterator[Sequence[Any]]:
 
 
 def _opened(file: str) -> sqlite3.Connection:
-    """A file with a write-ahead log wants its helper files; without a log it needs none."""
+    """A file with a write-ahead log wants its helper files; without a log it needs none.
+
+    Only then is it read without locks ("immutable"). Who begins to write to it in that moment
+    is not seen.
+    """
     address = f"{Path(file).absolute().as_uri()}?mode=ro"
     try:
-        connection = sqlite3.connect(address, uri=True)
+        connection = sqlite3.connect(address, uri=True, timeout=_LOCKED_S)
         connection.execute("SELECT 1 FROM sqlite_master")
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         log = Path(f"{file}-wal")
-        if log.exists() and log.stat().st_size:
+        if error.sqlite_errorcode == sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise Refused(
+                "a program died while it wrote to the database, which has to be opened for "
+                "writing once, so that SQLite puts it in order"
+            ) from None
+        if _code(error) == sqlite3.SQLITE_BUSY or (log.exists() and log.stat().st_size):
             raise Refused("another program writes to the database") from None
+        if _code(error) != sqlite3.SQLITE_CANTOPEN or not _logs_ahead(file):
+            raise
         connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
     return connection
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The error's kind, without what SQLite says about it in the higher bits."""
+    return error.sqlite_errorcode & 0xFF
+
+
+def _logs_ahead(file: str) -> bool:
+    """Whether its header says that it is written through a log (fileformat2.html, 1.3.3)."""
+    with open(file, "rb") as database:
+        return database.read(20)[18:] == b"\2\2"
 
 
 def _authorized(action: int, first: str | None, second: str | None, *_: Any) -> int:
@@ -152,7 +176,7 @@ def main() -> None:
     try:
         rows = ENGINES[asked["kind"]](asked["file"], asked["sql"])
         told = answer(next(rows), rows, asked["rows"], asked["chars"])
-    except (Refused, sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
+    except (Refused, sqlite3.Error, sqlite3.Warning, OSError, ValueError, MemoryError) as error:
         told = {"refused": str(error) or type(error).__name__}
     print(json.dumps(told))
 
