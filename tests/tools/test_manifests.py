@@ -113,6 +113,37 @@ def test_a_file_that_may_hold_keys_is_not_named_without_asking(put: Any, context
     assert ask(context, "say", text=".env") == "KEY=sk-0123"
 
 
+@pytest.mark.parametrize(
+    ("element", "arguments"),
+    [
+        ("{text}.json", {"text": "mcp"}),
+        ("./{text}.JSON", {"text": "MCP"}),
+        ("{text}{more}", {"text": ".e", "more": "nv"}),
+        ("{text}{more}", {"text": ".", "more": "env.local"}),
+        ("sub/{text}{more}/key", {"text": ".en", "more": "v.d"}),
+        ("{text}p.json", {"text": "mc"}),
+        ("--file={text}{more}", {"text": ".e", "more": "nv"}),
+        ("-f{text}nv", {"text": ".e"}),
+        ("HEAD:{text}nv", {"text": ".e"}),
+        ("@{text}nv", {"text": ".e"}),
+        (".e{more}", {"text": "x"}),
+    ],
+)
+def test_such_a_name_is_not_put_together_of_several_parts(
+    element: str, arguments: dict[str, str], put: Any, context: Context
+) -> None:
+    properties = {"text": {"type": "string"}, "more": {"type": "string", "default": "nv"}}
+    put(argv=["echo", element], parameters={"type": "object", "properties": properties})
+    assert "may hold keys" in refused(context, "say", **arguments)
+    assert "n" in ask(context, "say", text="plain", more="n")
+    put(
+        argv=["echo", element],
+        parameters={"type": "object", "properties": properties},
+        risk="execute",
+    )
+    ask(context, "say", **arguments)
+
+
 def test_an_element_whose_argument_is_missing_is_left_out(put: Any, context: Context) -> None:
     properties = {"text": {"type": "string"}, "times": {"type": "boolean"}}
     put(

@@ -20,8 +20,9 @@ that holds an argument which was not given is left out.
 Commands run in the sandbox; with risk write or execute they may change the
 workspace. With risk network they run outside of it, with a time limit alone, so
 they are refused unless the setting `allow_network_tools` is on. With risk read, which is not
-asked about, no argument may name a file that may hold keys (`files.PRIVATE`); a command
-that goes through folders by itself, such as `grep -r`, sees those too.
+asked about, no argument may name a file that may hold keys (`files.PRIVATE`), alone or put
+together with the rest of its element; a command that goes through folders or makes names by
+itself, such as `grep -r` or a shell's script, sees those too.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ _FOLDER = "manifest_folder"
 _SCALARS = {"string", "integer", "number", "boolean"}
 _INTERPRETER = re.compile(r"(ba|da|z|k|fi)?sh|python[\d.]*|perl|ruby|node|php|lua|awk|gawk|env")
 _NO_PARAMETERS = {"type": "object", "properties": {}, "additionalProperties": False}
+_BEFORE_NAME = re.compile(r"^-\w|[=:,@\s]")
+"""What may stand before a file's name within an element, as in -fNAME or --file=NAME."""
 _CODE = {"-c", "-e", "-lc", "-ic", "--eval", "-p"}
 
 
@@ -192,10 +195,7 @@ def _argv(manifest: Manifest, given: Mapping[str, Any], folder: Path) -> list[st
         held = [match[1] for match in _PLACE.finditer(element) if match[1] is not None]
         if any(name not in values for name in held):
             continue
-        filled = _PLACE.sub(
-            lambda m: values[m[1]] if m[1] is not None else m[0][0],
-            element,
-        )
+        filled = _filled(element, values)
         name = held[0] if held and element.startswith(f"{{{held[0]}}}") else None
         guarded = "--" in argv or name in manifest.may_begin_with_dash
         if name and filled.startswith("-") and not guarded:
@@ -204,6 +204,22 @@ def _argv(manifest: Manifest, given: Mapping[str, Any], folder: Path) -> list[st
             raise ToolError(f"{held} holds a null character", "Give plain text")
         argv.append(filled)
     return argv
+
+
+def _check_names(manifest: Manifest, given: Mapping[str, Any]) -> None:
+    """Raise InputError where an argument, or an element that holds one, names a private file."""
+    values = {name: _text(value) for name, value in given.items()} | {_FOLDER: ""}
+    for value in values.values():
+        readable(value)
+    for element in manifest.argv:
+        held = {match[1] for match in _PLACE.finditer(element) if match[1] is not None}
+        if held - {_FOLDER} and held <= set(values):
+            for part in _BEFORE_NAME.split(_filled(element, values)):
+                readable(part)
+
+
+def _filled(element: str, values: Mapping[str, str]) -> str:
+    return _PLACE.sub(lambda m: values[m[1]] if m[1] is not None else m[0][0], element)
 
 
 def _text(value: Any) -> str:
@@ -220,10 +236,10 @@ def _run(
     properties = manifest.parameters.get("properties", {})
     defaults = {n: properties[n]["default"] for n in names if "default" in properties[n]}
     given = {name: arguments[name] for name in names & set(arguments)}
+    given = {**defaults, **given}
     if manifest.risk == "read":
-        for value in given.values():
-            readable(_text(value))
-    argv = _argv(manifest, {**defaults, **given}, folder)
+        _check_names(manifest, given)
+    argv = _argv(manifest, given, folder)
     changed = msgspec.structs.asdict(manifest.limits)
     limits = replace(context.limits, **{k: v for k, v in changed.items() if v is not None})
     if manifest.risk == "network":
