@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from agent_parts import READ, SHELL
+from asked_tools import settings_of
 
 from workbench.approval import Policy, Rule
 from workbench.errors import InputError
+from workbench.tools import Registry, read_arguments
 
 
 def ruling(policy: Policy, definition=SHELL, **arguments: object) -> str:
@@ -59,6 +63,30 @@ def test_arguments_within_arguments_and_numbers_are_matched_as_json():
     assert ruling(Policy((rule,)), limits={"rows": 20}) == "approve"
     assert ruling(Policy((rule,)), limits={"rows": 2000}) == "ask"
     assert ruling(Policy((rule,)), limits=20) == "ask"
+
+
+@pytest.mark.parametrize("name", ["read_file", "list_files", "delete_file", "git", "search_logs"])
+@pytest.mark.parametrize(
+    "path", ["private/key", "./private/key", ".//private/./key", "private//key", "private/key/."]
+)
+def test_a_file_is_matched_however_it_is_spelled(path: str, name: str, tmp_path: Path) -> None:
+    definition = Registry(settings_of(tmp_path)).get(name)
+    argument = "folder" if name == "search_logs" else "path"
+    given = {argument: path}
+    given |= {"git": {"command": "log"}, "search_logs": {"pattern": "x"}}.get(name, {})
+    read = read_arguments(definition, json.dumps(given))
+    assert read[argument] == "private/key"
+    policy = Policy((Rule("reject", arguments={argument: "private/.*"}),))
+    assert policy.rule(definition, read).ruling == "reject"
+
+
+def test_a_list_of_files_is_matched_in_one_spelling(tmp_path: Path) -> None:
+    definition = Registry(settings_of(tmp_path)).get("git_write")
+    paths = ["./a", "b//c/", ".", "../d", "/e//f"]
+    given = json.dumps({"command": "commit", "message": "./m", "paths": paths})
+    read = read_arguments(definition, given)
+    assert read["paths"] == ["a", "b/c", ".", "../d", "/e//f"]
+    assert read["message"] == "./m"
 
 
 def test_a_rule_can_change_arguments():

@@ -46,6 +46,17 @@ def test_a_repository_is_read(repository: Context) -> None:
     assert "one" in said(command="blame", path="a.txt", revision="HEAD")
 
 
+@pytest.mark.parametrize("path", ["/work/a.txt", "b/../a.txt", "..", "./../work/a.txt"])
+def test_a_path_leads_nowhere_else(path: str, repository: Context) -> None:
+    for look in ("log", "diff", "blame"):
+        assert "leads out" in refused(repository, "git", command=look, path=path)
+    given = {"command": "commit", "message": "x", "paths": [path]}
+    assert "leads out" in refused(repository, "git_write", **given)
+    assert (
+        "one" in ask(repository, "git", command="blame", path="./a.txt", revision="HEAD")["output"]
+    )
+
+
 def test_files_are_committed_and_branches_made(repository: Context) -> None:
     folder = repository.workspace
     (folder / "new ü.txt").write_text("x")

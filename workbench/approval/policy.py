@@ -13,7 +13,9 @@ The first rule that fits decides. Where none fits, reading is approved and all e
 asked. Patterns are those of Python's `re` and must match the whole argument. A
 pattern is no boundary for a language: `git log.*` fits `git log; rm -r .` as well, and
 what a call can reach is the sandbox's business. A dot matches no line break, so that
-a second line never slips through `approve`.
+a second line never slips through `approve`. Names of files are matched in one spelling, without
+`.` and empty parts, but only where the tool says which arguments they are (`Definition.paths`):
+tools of ours do, for arguments that are nothing else; a manifest or an MCP server does not.
 """
 
 from __future__ import annotations

@@ -70,6 +70,8 @@ class Definition:
     `run` gets validated arguments and returns a JSON value or a record; what it
     can't do it says with a WorkbenchError. `source` says where the tool comes from, `version`
     which one of that source it is: another one may do something else under the same words.
+    `paths` names the arguments that are names of files beneath the workspace: they are spelled
+    in one way before a policy sees them.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Definition:
     run: Callable[[Mapping[str, Any], Context], Any]
     source: str = "built in"
     version: str = ""
+    paths: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -178,7 +181,7 @@ def shortened(text: str, limit: int) -> str:
 
 
 def read_arguments(definition: Definition, arguments: str) -> dict[str, Any]:
-    """The arguments of a call, which a model wrote as a JSON object.
+    """The arguments of a call, which a model wrote as a JSON object; files in one spelling.
 
     Raises ToolError for what is no such object or does not fit the tool's schema.
     """
@@ -206,7 +209,20 @@ def read_arguments(definition: Definition, arguments: str) -> dict[str, Any]:
             f"The arguments of {name} don't fit: {wrong}",
             f"Give {definition.arguments_check.outline}",
         )
-    return dict(given)
+    plain = {path: _spelled(given[path]) for path in definition.paths if path in given}
+    return {**given, **plain}
+
+
+def _spelled(value: Any) -> Any:
+    """A name, or names, of files without empty parts and `.`: `./a//b` and `a/b` are one file.
+
+    Names that lead out of the folder stay as they are, for the tool to refuse.
+    """
+    if isinstance(value, list):
+        return [_spelled(each) for each in value]
+    if not isinstance(value, str) or not value or value.startswith("/"):
+        return value
+    return "/".join(part for part in value.split("/") if part not in ("", ".")) or "."
 
 
 def as_json(value: Any) -> str:

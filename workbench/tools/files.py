@@ -159,6 +159,7 @@ LIST_FILES = Definition(
     record(Listing),
     "read",
     _list_files,
+    paths=("path",),
 )
 READ_FILE = Definition(
     "read_file",
@@ -173,6 +174,7 @@ READ_FILE = Definition(
     record(Lines),
     "read",
     _read_file,
+    paths=("path",),
 )
 WRITE_FILE = Definition(
     "write_file",
@@ -184,6 +186,7 @@ WRITE_FILE = Definition(
     record(Written),
     "write",
     _write_file,
+    paths=("path",),
 )
 DELETE_FILE = Definition(
     "delete_file",
@@ -192,4 +195,5 @@ DELETE_FILE = Definition(
     record(Deleted),
     "write",
     _delete_file,
+    paths=("path",),
 )

@@ -180,4 +180,5 @@ SEARCH_LOGS = Definition(
     record(Matches),
     "read",
     _search_logs,
+    paths=("folder",),
 )

@@ -169,6 +169,8 @@ def _plain(path: str) -> str:
     """A path in which git reads no pattern."""
     if "\0" in path:
         raise InputError("The path holds a null character", "Give a plain path")
+    if path.startswith("/") or ".." in path.split("/"):
+        raise InputError(f"{path} leads out of the folder", "Give a path beneath it, without `..`")
     return f":(literal){path}"
 
 
@@ -204,6 +206,7 @@ GIT = Definition(
     record(Printed),
     "read",
     _git,
+    paths=("path",),
 )
 GIT_WRITE = Definition(
     "git_write",
@@ -224,4 +227,5 @@ GIT_WRITE = Definition(
     record(Printed),
     "write",
     _git_write,
+    paths=("paths",),
 )
