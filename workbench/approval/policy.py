@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -86,10 +86,10 @@ class Ruled:
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rules in order, and how long someone who is asked may take, in seconds."""
+    """Rules in order, and how long someone who is asked may take, in seconds: at most 30 days."""
 
     rules: tuple[Rule, ...] = ()
-    wait_s: float = 300.0
+    wait_s: Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)] = 300.0
 
     @classmethod
     def load(cls, path: Path | str) -> Policy:
