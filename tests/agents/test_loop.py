@@ -22,7 +22,7 @@ from workbench.agents.agent import Agent, Progress
 from workbench.agents.calls import INTERRUPTED, Calls
 from workbench.agents.chat_model import BackendChat
 from workbench.agents.state import AgentRun, Budget
-from workbench.approval import Decision, Grants, Policy, Rule
+from workbench.approval import Decision, Grants, InTurn, Policy, Rule
 from workbench.approval.grants import GOOD_S
 from workbench.errors import ApprovalError, ContextError, InputError, ServerError, ToolError
 from workbench.records import Delta, ToolCall
@@ -174,6 +174,47 @@ def test_an_escalated_call_waits_for_the_next_one(bench):
     run = agent.decide(run, Decision(run.request.digest, "approve", "person:carl"))
     assert run.answer == "Done."
     assert len(run.calls) == 1
+
+
+def test_what_the_policy_escalates_is_asked_of_the_second_in_turn(bench, tmp_path):
+    policy = Policy((Rule("escalate", tool="shell", reason="rm is for seniors"),))
+    junior, senior = Says("approve"), Says("approve")
+    agent = bench([calling(("shell", {"command": "rm x"})), "Done."], policy)
+    run = agent.run("Remove.", asker=InTurn([junior, senior]))
+    assert (run.answer, run.calls[0].state) == ("Done.", "succeeded")
+    assert junior.asked == []
+    assert [(r.level, r.reason) for r in senior.asked] == [(1, "rm is for seniors")]
+    approved = next(s for s in spans(tmp_path) if s.kind == "tool").metadata["approval"]
+    assert approved["by"] == "person:x"
+
+
+def test_what_the_policy_escalates_waits_for_a_decision_and_is_escalated_once(bench):
+    policy = Policy((Rule("escalate"),))
+    agent = bench([calling(("shell", {"command": "ls"})), "Done."], policy)
+    run = agent.run("List.")
+    assert (run.finish, run.request.level) == ("waiting", 1)
+    assert agent.go_on(run.id).request == run.request
+    run = agent.decide(run, Decision(run.request.digest, "escalate", "person:anna"))
+    assert run.request.level == 2
+    run = agent.decide(run, Decision(run.request.digest, "approve", "person:ben"))
+    assert run.answer == "Done."
+
+
+def test_what_the_policy_escalates_is_refused_where_nobody_is_above(bench):
+    agent = bench([calling(("shell", {"command": "ls"})), "Sorry."], Policy((Rule("escalate"),)))
+    run = agent.run("List.", asker=InTurn([Says("approve")]))
+    assert [c.state for c in run.calls] == ["refused"]
+
+
+class Says:
+    """Someone who always says the same, and keeps what was asked."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer, self.asked = answer, []
+
+    def ask(self, request):
+        self.asked.append(request)
+        return Decision(request.digest, self.answer, "person:x")
 
 
 def test_a_decision_counts_once(bench):

@@ -31,11 +31,13 @@ def test_the_first_rule_that_fits_decides():
             Rule("reject", tool="shell", arguments={"command": ".*secret.*"}),
             Rule("approve", tool="sh*", arguments={"command": "git (status|log)( .*)?"}),
             Rule("terminate", risk=("network",)),
+            Rule("escalate", arguments={"command": "rm .*"}),
         )
     )
     assert ruling(policy, command="git status") == "approve"
     assert ruling(policy, command="git log secret") == "reject"
-    assert ruling(policy, command="rm -r .") == "ask"
+    assert ruling(policy, command="rm -r .") == "escalate"
+    assert ruling(policy, command="mv a b") == "ask"
     assert ruling(policy, replace(SHELL, name="fetch", risk="network"), url="x") == "terminate"
 
 

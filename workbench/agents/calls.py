@@ -147,6 +147,8 @@ class Calls:
             return replace(record, decision=refusal, state="refused")
         if record.state != "asked" or ruled.ruling == "ask":
             return record
+        if ruled.ruling == "escalate" and record.request.level:  # it was escalated before
+            return record
         changed = canonical(ruled.arguments) if ruled.ruling == "modify" else None
         try:
             return self.decide(

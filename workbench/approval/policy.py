@@ -33,7 +33,9 @@ from workbench.approval.requests import canonical
 from workbench.errors import InputError
 from workbench.tools import Definition, Risk
 
-Ruling = Literal["approve", "modify", "reject", "terminate", "ask"]
+Ruling = Literal["approve", "modify", "reject", "terminate", "escalate", "ask"]
+"""escalate: ask, but the second of those who are asked in turn (`InTurn`) and not the first;
+whoever is asked alone is asked all the same."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
