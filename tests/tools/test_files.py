@@ -137,13 +137,26 @@ def test_orders_in_a_file_are_text(context: Context) -> None:
 
 
 KEY = "LANGFUSE_SECRET_KEY=sk-lf-0123"
-PRIVATE = (".env", ".env.local", ".envrc", "sub/.ENV", "mcp.json", ".cursor/mcp.json", ".env.d/key")
+PRIVATE = (
+    ".env",
+    ".env.local",
+    ".envrc",
+    "sub/.ENV",
+    "mcp.json",
+    ".cursor/mcp.json",
+    ".env.d/key",
+    ".netrc",
+    ".Git-Credentials",
+    ".git/config",
+    "sub/.git/Config.worktree",
+    ".git/modules/sub/config",
+)
 
 
 @pytest.mark.parametrize("path", PRIVATE)
 def test_a_file_that_may_hold_keys_is_neither_read_nor_written(path: str, context: Context) -> None:
     file = context.workspace / path
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"{KEY}\n")
     for name in (path, f"./{path}"):
         assert "0123" not in refused(context, "read_file", path=name)
@@ -159,6 +172,6 @@ def test_a_file_that_may_hold_keys_is_neither_read_nor_written(path: str, contex
 
 
 def test_names_like_those_of_key_files_are_read(context: Context) -> None:
-    for path in ("environment.yml", "a.env", "env/.txt", "my-mcp.json", "mcp.json.md"):
+    for path in ("environment.yml", "a.env", "env/.txt", "my-mcp.json", "mcp.json.md", "config"):
         ask(context, "write_file", path=path, content="x")
         assert ask(context, "read_file", path=path)["text"] == "x"

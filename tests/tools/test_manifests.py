@@ -107,7 +107,7 @@ def test_another_command_line_makes_another_tool_to_be_approved(put: Any, contex
 def test_a_file_that_may_hold_keys_is_not_named_without_asking(put: Any, context: Context) -> None:
     (context.workspace / ".env").write_text("KEY=sk-0123")
     put(argv=["cat", "--", "{text}"])
-    for path in (".env", "./.env", "/work/.env"):
+    for path in (".env", "./.env", "/work/.env", ".git/config", ".git//./hooks/../config"):
         assert "may hold keys" in refused(context, "say", text=path)
     put(argv=["cat", "--", "{text}"], risk="execute")  # this is asked about
     assert ask(context, "say", text=".env") == "KEY=sk-0123"

@@ -25,8 +25,10 @@ _ENTRIES = 200
 _LINES = 200
 _READ_CHARS = 12_000
 
-PRIVATE = (".env*", "mcp.json")
-"""Names of files and folders that hold settings and keys, whatever the case of their letters."""
+PRIVATE = (".env*", "mcp.json", ".netrc", ".git-credentials", ".git/*config*")
+"""Names of files and folders that hold settings and keys, whatever the case of their letters.
+
+git's config is among them for the addresses of its remotes, which may hold a token."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,9 @@ def decoded(path: str, data: bytes) -> str:
 
 def readable(path: str) -> str:
     """`path`, unless it is one of the files that may hold the user's keys."""
-    parts = path.lower().split("/")
-    if any(fnmatch(part, private) for part in parts for private in PRIVATE):
+    parts = [part for part in path.lower().split("/") if part not in ("", ".")]
+    ends = ["/".join(parts[first:]) for first in range(len(parts))]
+    if any(fnmatch(end, name) or fnmatch(end, f"{name}/*") for end in ends for name in PRIVATE):
         raise InputError(f"{path} may hold keys and passwords", "Do without it, or ask the user")
     return path
 
@@ -121,10 +124,9 @@ def writable(path: str) -> str:
 
     Whoever writes settings chooses where requests go, and keys with them.
     """
-    readable(path)
     if any(part.lower() == ".git" for part in path.split("/")):
         raise InputError(f"{path} belongs to git", "Use git_write, or ask the user")
-    return path
+    return readable(path)
 
 
 def _write_file(arguments: Mapping[str, Any], context: Context) -> Written:
