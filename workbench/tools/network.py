@@ -2,8 +2,9 @@
 
 Such a command is a manifest whose risk is network and which the user allowed. It is outside
 the sandbox, and this is no boundary: it may read and write all that the user may. It gets
-no environment but PATH and LANG, ends with its children after the time limit, and
-its output is kept up to the limit.
+no environment but PATH and LANG, and its output is kept up to the limit. At its end, or after
+the time limit, its process group is killed; a child that began a session of its own (`setsid`)
+lives on.
 """
 
 from __future__ import annotations
