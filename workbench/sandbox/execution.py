@@ -75,8 +75,9 @@ def run(
 
     run(["python3", "-c", "print(1)"], folder=folder).stdout    # "1\\n"
 
-    `write="folder"` lets it write there, but not into the folder's .git, whose hooks and
-    settings the user's own git would run; "repository" lets it do both.
+    `write="folder"` lets it write there, but not into the .git that the folder has, whose hooks
+    and settings the user's own git would run; where there is none it can make one. "repository"
+    lets it do both.
 
     The environment holds PATH, HOME (/tmp) and LANG. `readable` files and folders are there
     read-only, where they lie here. A program that can't be found ends with 127, as in a shell.
