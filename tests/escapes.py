@@ -1,4 +1,4 @@
-"""What a program or a name could try to get out of the sandbox: each with what it tries.
+"""What a program, a name or an approved call could try to get out: each with what it tries.
 
 A payload gets what it wants to say out by `escaped`; `attempt` says "refused" with the error
 when it was held back. @names@ stand for what lies outside (see `outside`), @numbers@ for the
@@ -1100,3 +1100,135 @@ NAMES = {
     "beneath a file": "plain.txt/x/../../../outside/secret",
 }
 """Names that lead out of a folder, or to what is no plain file in it."""
+
+
+@dataclass(frozen=True)
+class Misuse:
+    """A call that a person approved as `asked`; what is then tried with it, and must be refused.
+
+    `meanwhile` is what another program does in the folder after the approval, by the shell;
+    `changed` are parts of the grant that are others when it is used.
+    """
+
+    name: str
+    tries: str
+    tool: str
+    asked: dict[str, object]
+    meanwhile: str = ""
+    changed: dict[str, str] = field(default_factory=dict)
+    times: int = 1
+    """How often it is run; all but the last time it works."""
+    says: str = "^refused"
+    """What the refusal says (a regular expression)."""
+
+
+def patch(name: str, tries: str, text: str, meanwhile: str = "") -> Misuse:
+    return Misuse(name, tries, "apply_patch", {"patch": text}, meanwhile)
+
+
+_NEW = "--- /dev/null\n+++ {}\n@@ -0,0 +1 @@\n+x\n"
+_MINE: dict[str, object] = {"path": "deep/mine", "content": "x", "replace": True}
+_OUT = '{"content": "x", "path": "../outside/mine", "replace": true}'
+_SWAP = "rm -r deep && ln -s ../outside deep"
+
+MISUSES = [
+    patch("patch with dots", "makes a file outside", _NEW.format("b/../outside/mine")),
+    patch("patch with a path", "makes a file outside by its path", _NEW.format("@outside@/mine")),
+    patch("patch through a link", "makes a file outside by a link", _NEW.format("b/up/mine")),
+    patch(
+        "patch with an escaped name",
+        "hides the dots as octal numbers",
+        _NEW.format('"b/\\056\\056/outside/mine"'),
+    ),
+    patch(
+        "patch that renames",
+        "moves a file out of the folder",
+        "diff --git a/plain.txt b/../outside/mine\nrename from plain.txt\n"
+        "rename to ../outside/mine\n",
+    ),
+    patch(
+        "patch that copies",
+        "copies the file to which a link leads into the folder",
+        "diff --git a/link b/mine\ncopy from link\ncopy to mine\n",
+    ),
+    patch(
+        "patch that copies a hard link",
+        "copies a file that lies outside as well into the folder",
+        "diff --git a/hard b/mine\ncopy from hard\ncopy to mine\n",
+    ),
+    patch(
+        "patch that links",
+        "makes a symbolic link",
+        "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n"
+        "@@ -0,0 +1 @@\n+@outside@/secret\n",
+    ),
+    patch(
+        "patch of a folder swapped after approval",
+        "makes a file outside, for the folder is a link by now",
+        _NEW.format("b/deep/mine"),
+        _SWAP,
+    ),
+    Misuse(
+        "folder swapped after approval",
+        "writes outside, for the folder is a link by now",
+        "write_file",
+        _MINE,
+        _SWAP,
+    ),
+    Misuse(
+        "file swapped after approval",
+        "reads outside, for the file is a link by now",
+        "read_file",
+        {"path": "plain.txt"},
+        "ln -sf ../outside/secret plain.txt",
+    ),
+    Misuse(
+        "arguments changed after approval",
+        "runs other arguments than those that were approved",
+        "write_file",
+        _MINE,
+        changed={"arguments": _OUT},
+        says="Nobody approved",
+    ),
+    Misuse(
+        "arguments spelled anew after approval",
+        "runs the approved arguments in another spelling, which nobody saw",
+        "write_file",
+        _MINE,
+        changed={"arguments": '{"path":"deep/mine","content":"x","replace":true}'},
+        says="Nobody approved",
+    ),
+    Misuse(
+        "tool changed after approval",
+        "runs another tool with what was approved",
+        "write_file",
+        _MINE,
+        changed={"tool": "delete_file"},
+        says="Nobody approved",
+    ),
+    Misuse(
+        "definition changed after approval",
+        "runs a tool that is not defined any more as it was approved",
+        "write_file",
+        _MINE,
+        changed={"definition": "another"},
+        says="Nobody approved",
+    ),
+    Misuse(
+        "approval of another call",
+        "runs a call with a digest that nobody was asked about",
+        "write_file",
+        _MINE,
+        changed={"digest": "0" * 64},
+        says="Nobody asked",
+    ),
+    Misuse(
+        "approval replayed",
+        "runs an approved call again",
+        "write_file",
+        _MINE,
+        times=2,
+        says="has been used",
+    ),
+]
+"""What is tried with tools and approvals, where no program runs."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from escapes import CONTROLS, ESCAPES, NAMES, PRELUDE, Escape
+from asked_tools import settings_of
+from escapes import CONTROLS, ESCAPES, MISUSES, NAMES, PRELUDE, Escape, Misuse
 from outside import Outside, left_over
 
-from workbench.errors import InputError
+from workbench.approval import Decision, Grants, request
+from workbench.errors import ApprovalError, InputError, ToolError
 from workbench.sandbox import Ran, Root, confined, run, seccomp
+from workbench.tools import Context, Registry, call, read_arguments
 
 C_PRELUDE = "#include <stdio.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n"
 BARE = [escape for escape in ESCAPES if escape.bare]
@@ -123,8 +128,51 @@ exec setpriv --reuid=$user --regid=$user --clear-groups "$@"
 """In mounts of its own: an interpreter in a closed home is laid open to the user."""
 
 
+@pytest.mark.parametrize("misuse", MISUSES, ids=lambda misuse: misuse.name)
+def test_misuse_is_refused(misuse: Misuse, outside: Outside, tmp_path: Path) -> None:
+    folder = outside.folder(f"misuse-{MISUSES.index(misuse)}")
+    text = outside.filled(json.dumps(misuse.asked))
+    grants = Grants(tmp_path / "grants.sqlite")
+    context = Context(settings_of(tmp_path), folder)
+    definition = Registry(context.settings).get(misuse.tool)
+    asked = request(
+        definition, read_arguments(definition, text), run="run", step=0, reason="", wait_s=60
+    )
+    with closing(grants):
+        grants.ask(asked)
+        approved = grants.decide(Decision(asked.digest, "approve", "person:anna")).grant
+        assert approved is not None
+        subprocess.run(["sh", "-c", misuse.meanwhile], cwd=folder, check=True)
+        grant = replace(approved, **misuse.changed)
+        told = ""
+        for _ in range(misuse.times):
+            assert told == "", "only the last time is refused"
+            try:
+                grants.use(grant)
+                result = call(definition, grant.arguments, context)
+            except (ApprovalError, ToolError) as error:
+                told = f"refused: {error}"
+            else:
+                assert outside.reached(json.dumps(result)) == "", misuse.tries
+    assert re.search(misuse.says, told), misuse.tries
+    assert outside.reached(told) == ""
+    assert not (folder / "mine").exists()
+    assert (folder / "deep" / "mine").exists() == (misuse.times > 1)
+    _remove(folder)
+
+
+def test_an_approved_call_runs_where_nothing_is_wrong_with_it(tmp_path: Path) -> None:
+    with Outside(tmp_path) as outside:
+        context = Context(settings_of(tmp_path), outside.folder("folder"))
+        for misuse in MISUSES:
+            if misuse.meanwhile or misuse.changed or misuse.times > 1:
+                definition = Registry(context.settings).get(misuse.tool)
+                call(definition, outside.filled(json.dumps(misuse.asked)), context)
+                (context.workspace / "deep" / "mine").unlink(missing_ok=True)
+
+
 def test_the_corpus_is_large_and_its_names_are_its_own() -> None:
-    every = [*ESCAPES, *CONTROLS]
+    every = [*ESCAPES, *CONTROLS, *MISUSES]
     assert len(ESCAPES) + len(NAMES) >= 60
     assert len({escape.name for escape in every}) == len(every)
 
