@@ -291,6 +291,15 @@ def test_others_tasks_become_candidate_sets_of_their_texts() -> None:
     assert made.completion(rating.ranking[0][0]).text == "right text"
 
 
+def test_a_task_of_ours_is_never_taken_for_one_of_others() -> None:
+    theirs, own = TheirTasks(config("pairwise")), tasks([SET], seed=0, template="pairwise")
+    others = {name: value for name, value in own[0].data.items() if name != "task_key"}
+    assert theirs.of(others).candidate_set.id != SET.id
+    for task in own:
+        with pytest.raises(Unusable, match="without --foreign"):
+            theirs.of(task.data)
+
+
 def test_pages_without_a_question_ask_different_things():
     pages = [{"question": " ", "one": f"left {n}", "two": f"right {n}"} for n in range(2)]
     one, other = (TheirTasks(THEIRS).of(page).candidate_set.prompt for page in pages)

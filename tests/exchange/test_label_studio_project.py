@@ -469,6 +469,31 @@ def test_others_pairwise_projects_become_ratings(
     assert better == {"left 0", "left 1"}
 
 
+def test_tasks_of_ours_among_those_of_others_stay_ours(
+    label_studio: LabelStudioServer, tmp_path: Path
+) -> None:
+    sets, client = make_sets(1), label_studio.client()
+    exported = export_pairs(
+        label_studio.server, sets, title="ours and theirs", seed=0, template="pairwise"
+    )
+    desk = Desk(label_studio.server, sets, tmp_path, exported)
+    theirs = {"prompt": "Why?", "answer_a": "left", "answer_b": "right"}
+    client.projects.import_tasks(id=exported.project, request=[{"data": theirs}])
+    left = {"from_name": "pairwise", "to_name": "pairwise", "type": "pairwise"}
+    for task in desk.tasks():
+        client.annotations.create(id=task.id, result=[{**left, "value": {"selected": "left"}}])
+    foreign = Journal(tmp_path / "sets.jsonl", CandidateSet)
+    where = (label_studio.server, exported.project, foreign, desk.ratings, desk.aside)
+    pulled = pull_foreign(*where, cursor=tmp_path / "foreign.json")
+    assert (pulled.ratings, pulled.aside) == (1, 1)
+    assert [one.prompt.messages[0].content for one in foreign] == ["Why?"]
+    pulled = desk.pull()
+    assert (pulled.ratings, pulled.aside) == (1, 1)
+    assert sorted(rating.candidate_set for rating in desk.ratings) == sorted(
+        [sets[0].id, *(one.id for one in foreign)]
+    )
+
+
 # --- by file ----------------------------------------------------------------
 
 

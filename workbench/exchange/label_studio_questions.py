@@ -93,7 +93,9 @@ class TheirTasks:
 
     The two texts that it compares become a candidate set, the other texts of the
     page its prompt. `config` is the project's labelling configuration (XML).
-    Raises InputError for one without a <Pairwise> of two texts.
+    Raises InputError for one without a <Pairwise> of two texts. A task with a
+    `task_key` is a workbench's own, in whatever project it lies: it is not read here,
+    as its answers would lose their set, and with it whether its author consented.
     """
 
     def __init__(self, config: str) -> None:
@@ -102,6 +104,8 @@ class TheirTasks:
 
     def of(self, data: Any) -> Question:
         """The pair whose texts are in `data`."""
+        if part(data, "task_key") is not None:
+            raise Unusable("it has a task_key, as our own tasks do: pull it without --foreign")
         left, right = (_text(data, variable) for variable in self._sides)
         asked = "\n\n".join(_text(data, variable) for variable in self._prompt)
         set_id = content_id("label-studio foreign", asked, left, right)
