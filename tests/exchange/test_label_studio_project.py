@@ -136,6 +136,15 @@ def test_exporting_again_adds_only_what_is_new(desk: Desk) -> None:
     assert look(desk.client, more.project).overlap == 3
 
 
+def test_spaces_around_a_title_make_no_second_project(label_studio: LabelStudioServer) -> None:
+    titles = ("spaces around", " spaces around\n", "x" * 50 + " ", "x" * 50)
+    done = [
+        export_pairs(label_studio.server, make_sets(1), title=title, seed=0) for title in titles
+    ]
+    assert [(one.new, one.present) for one in done] == [(1, 0), (0, 1)] * 2
+    assert len({one.project for one in done}) == 2
+
+
 def test_exporting_again_with_another_seed_adds_nothing(label_studio: LabelStudioServer) -> None:
     sets = [candidate_set(f"{n}", "yes", "no", "perhaps") for n in range(6)]
     for template, count in (("verdict", 18), ("ranker", 6)):
@@ -174,7 +183,7 @@ def test_a_project_of_that_title_without_the_fields_is_refused(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"title": "ab"}, {"title": "x" * 51}, {"overlap": 0}, {"batch": 0}]
+    "wrong", [{"title": "ab "}, {"title": "x" * 51}, {"overlap": 0}, {"batch": 0}]
 )
 def test_what_makes_no_project_is_refused(
     label_studio: LabelStudioServer, wrong: dict[str, Any]

@@ -128,14 +128,15 @@ def export_pairs(
 ) -> Exported:
     """Make the pairs of `candidate_sets` (for the ranker: the sets) tasks of a project.
 
-    The project of that `title` (3 to 50 characters) is made, or found and filled
-    up: a task that is there is not sent again, nor a pair that is there in the
-    other order. The order of a new one follows from `seed`. `overlap` is how many
-    annotators judge each task. Tasks go in batches of at most `batch`; `progress` is
-    told how many of all are there. Raises InputError for sets that can't be shown and
-    for a project of that title whose page lacks the template's fields, ServerError
-    when the server fails.
+    The project of that `title` (3 to 50 characters; spaces around it are dropped, as
+    the server does) is made, or found and filled up: a task that is there is not sent
+    again, nor a pair that is there in the other order. The order of a new one follows
+    from `seed`. `overlap` is how many annotators judge each task. Tasks go in batches
+    of at most `batch`; `progress` is told how many of all are there. Raises InputError
+    for sets that can't be shown and for a project of that title whose page lacks the
+    template's fields, ServerError when the server fails.
     """
+    title = title.strip()
     if overlap < 1 or batch < 1 or not 3 <= len(title) <= 50:
         raise InputError(
             f"Overlap {overlap}, batch {batch} and the title {title!r} make no project",
