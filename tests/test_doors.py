@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import langfuse_stand_in as langfuse
@@ -15,8 +16,9 @@ from click.testing import CliRunner, Result
 from examples import preference
 from label_studio_server import LabelStudioServer
 
-from workbench import journal, preferences
+from workbench import exchange, journal, preferences
 from workbench.cli import main
+from workbench.errors import InputError
 from workbench.records import CandidateSet, Prompt, Rating, SetAside
 
 pytestmark = pytest.mark.slow  # together they take more than ten seconds
@@ -160,6 +162,31 @@ def test_a_folder_is_no_file_for_prompts(run, server, project) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["0001-01-01", "9999-12-31T23:00-05:00", "yesterday", "2026-13-01"]
+)
+def test_what_is_no_time_is_one_line(text: str) -> None:
+    with pytest.raises(InputError, match=f"'{text}' is no time") as refusal:
+        exchange.local_time(text)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_time_without_an_offset_is_local() -> None:
+    assert exchange.local_time("") is None
+    assert exchange.local_time("2026-11-01") == datetime(2026, 11, 1).astimezone()
+    given = exchange.local_time("2026-11-01T09:30:00+03:00")
+    assert given == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_a_time_that_no_clock_shows_is_one_line(run, server, option: str) -> None:
+    result = run("langfuse", "pull", option, "0001-01-01")
+    assert _lines(result) == (2, 1)
+    assert "0001-01-01" in result.stderr
+    server.put_trace("theirs", "Why is the sky blue?", "Air scatters blue light.")
+    assert "1 new answers" in run("langfuse", "pull", "--since", "1970-01-02").stdout
+
+
+@pytest.mark.parametrize(
     ("arguments", "fact"),
     [
         (("langfuse", "push"), "LANGFUSE_PUBLIC_KEY"),
@@ -214,7 +241,8 @@ def test_the_langfuse_notebook_sends_and_pulls(run, server, project) -> None:
     server.put_score(id="s1", traceId="one", name="stars", value=5, dataType="NUMERIC")
     server.put_score(id="s2", traceId="two", name="stars", value=2, dataType="NUMERIC")
     sent = len(server.scores)
-    assert "connected to Langfuse" in _execute(project, "10-langfuse", tags="pilot")
+    said = _execute(project, "10-langfuse", tags="pilot", since="2020-01-01")
+    assert "connected to Langfuse" in said
     assert len(server.scores) > sent
     assert sorted(r.value for r in _standing(project, "langfuse")) == [2, 5]
     [pulled] = journal.read(project / "datasets/traces/notebook/pulled.jsonl", CandidateSet)

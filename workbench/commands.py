@@ -101,7 +101,9 @@ def pull_scores(
     from workbench.records import CandidateSet, Rating, SetAside
 
     session = _session(run)
-    begin, end = (time.astimezone() if time else None for time in (since, until))
+    begin, end = (
+        exchange.local_time(time.isoformat()) if time else None for time in (since, until)
+    )
     filters = exchange.Filters(begin, end, tags, session_id, name, scores)
     with closing(exchange.connect(session.settings)) as project:
         pulled = exchange.pull_scores(

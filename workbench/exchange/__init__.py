@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workbench.exchange.langfuse_datasets import read_prompts, write_preferences, write_prompts
     from workbench.exchange.langfuse_project import connect
     from workbench.exchange.langfuse_pull import pull_scores
-    from workbench.exchange.langfuse_records import Filters
+    from workbench.exchange.langfuse_records import Filters, local_time
     from workbench.exchange.outbox import Outbox
     from workbench.exchange.scores import Labels, Scale, meanings, scores_of, traces_of
 
@@ -47,6 +47,7 @@ _LAZY = {
     "export_pairs": "label_studio_project",
     "export_tasks": "label_studio",
     "ledger_beside": "delivery",
+    "local_time": "langfuse_records",
     "meanings": "scores",
     "pull_annotations": "label_studio_pull",
     "pull_foreign": "label_studio_pull",
@@ -76,6 +77,7 @@ __all__ = [
     "export_pairs",
     "export_tasks",
     "ledger_beside",
+    "local_time",
     "meanings",
     "pull_annotations",
     "pull_foreign",

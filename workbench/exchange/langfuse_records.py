@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from workbench.errors import InputError
 from workbench.tracing.spans import json_value
 
 DataType = Literal["NUMERIC", "BOOLEAN", "CATEGORICAL", "TEXT", "CORRECTION"]
@@ -183,3 +184,18 @@ def text_of(value: Any) -> str:
 def utc(moment: datetime) -> datetime:
     """The moment in UTC; one without a zone is taken as UTC."""
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def local_time(text: str) -> datetime | None:
+    """A time for `Filters` as people write it (ISO 8601), in UTC; None for an empty text.
+
+    One without an offset is local time. Raises InputError for what is no time, or
+    lies outside the years 1 to 9999.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(
+            f"{text!r} is no time that can be used ({error})",
+            "Write a date such as 2026-11-01, or a time such as 2026-11-01T09:30:00",
+        ) from None
