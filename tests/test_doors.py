@@ -14,7 +14,7 @@ import papermill
 import pytest
 from click.testing import CliRunner, Result
 from examples import preference
-from label_studio_server import LabelStudioServer
+from label_studio_server import LabelStudioServer, free_port
 
 from workbench import exchange, journal, preferences
 from workbench.cli import main
@@ -219,6 +219,31 @@ def test_a_broken_export_file_is_set_aside(run, project) -> None:
     assert "1 set aside" in result.stderr
     [aside] = journal.read(_ratings(project).with_name("notebook.aside.jsonl"), SetAside)
     assert "not a list of tasks" in aside.reason
+
+
+def test_a_file_is_taken_in_while_its_server_is_down(run, project, monkeypatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "0" * 40)
+    missing = run("label-studio", "import", "missing.json")
+    assert _lines(missing) == (2, 1)
+    assert "missing.json can't be read" in missing.stderr
+    sets = journal.read(project / "datasets" / "samples" / "candidates.jsonl", CandidateSet)
+    task = {"data": exchange.tasks(sets[:1], seed=0)[0].data}
+    value = {"choices": ["A"]}
+    said = {"from_name": "verdict", "type": "choices", "value": value}
+    whose = {"completed_by": {"email": "anna@example.com"}, "updated_at": "2026-01-01T10:00:00Z"}
+    numbered = {"completed_by": 7, "updated_at": "2026-01-01T11:00:00Z"}
+    annotations = [{"id": n, "result": [said], **w} for n, w in enumerate((whose, numbered))]
+    file = project / "export.json"
+    file.write_text(json.dumps([{**task, "annotations": annotations}]))
+    result = run("label-studio", "import", str(file))
+    assert result.exit_code == 0, result.output
+    assert "1 new ratings" in result.stdout
+    [unreached, aside] = result.stderr.splitlines()
+    assert "can't be reached" in unreached
+    assert "--name" in unreached
+    assert "1 set aside" in aside
+    assert "1 new ratings" in run("label-studio", "import", str(file), "--name", "7=b@x.org").stdout
 
 
 def test_raters_are_described(run) -> None:

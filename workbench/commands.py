@@ -263,7 +263,8 @@ def read_export(run: str, file: Path, names: dict[str, str]) -> None:
     """Take in a JSON file exported from Label Studio by hand.
 
     It names annotators by number only. Without --name they are those of the server
-    in the settings, or of the one started here.
+    in the settings, or of the one started here; while it is down, what needs their
+    names is set aside, and importing the file again takes it in.
     """
     from workbench import exchange
     from workbench.journal import Journal
@@ -275,22 +276,25 @@ def read_export(run: str, file: Path, names: dict[str, str]) -> None:
         exchange.OurTasks(session.judged_sets()),
         Journal(session.ratings, Rating),
         Journal(session.aside, SetAside),
-        names=names or _annotators(session),
+        names=names or (lambda: _annotators(session)),
     )
     click.echo(f"{pulled.ratings} new ratings")
     _say_aside(session, pulled.aside)
 
 
 def _annotators(session: Session) -> dict[str, str]:
-    """E-mails by number, as the server says; none where there is no server."""
+    """E-mails by number, as the server says; none where there is no server or it fails."""
     from workbench import exchange, services
     from workbench.errors import SettingsError
 
     try:
         server = services.label_studio(session.settings)
+        return {str(number): email for number, email in exchange.annotators(server).items()}
     except SettingsError:
         return {}
-    return {str(number): email for number, email in exchange.annotators(server).items()}
+    except ServerError as error:
+        click.echo(f"{error.fact}: nobody is named; repeat later, or give --name", err=True)
+        return {}
 
 
 @click.command()

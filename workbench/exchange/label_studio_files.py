@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +42,25 @@ def read_export(
     aside: Journal[SetAside],
     *,
     sets: Journal[CandidateSet] | None = None,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
 ) -> Pulled:
     """Take in a file that was exported as JSON on Label Studio's own page.
 
     `names` gives the e-mail of each annotator by the number (as text) that the file
     has for them, and a name by e-mail where a pull uses one; the annotations of a
-    number that it lacks are set aside. Reading a file again, or one of what was
-    pulled, adds nothing. A file holds what was there, not what was taken back, so
-    nothing is undone. `sets` receives the candidate sets of others' tasks. A broken
-    task is set aside, and of a broken file what follows the break (its first 2,000
-    characters). Raises InputError for no file.
+    number that it lacks are set aside. A function that gives all that is called once
+    the file was read. Reading a file again, or one of what was pulled, adds nothing. A
+    file holds what was there, not what was taken back, so nothing is undone. `sets`
+    receives the candidate sets of others' tasks. A broken task is set aside, and of a
+    broken file what follows the break (its first 2,000 characters). Raises InputError
+    for no file.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror})", "Check the path") from error
+    known = names() if callable(names) else names or {}
     readings: list[Reading] = []
     asked: list[CandidateSet] = []
     rejected: list[SetAside] = []
@@ -66,7 +68,7 @@ def read_export(
     try:
         for tasks, task in enumerate(_tasks(_text(content)), start=1):
             source = f"{path}, task {tasks}"
-            readings += _read_task(task, questions, source, names or {}, asked)
+            readings += _read_task(task, questions, source, known, asked)
     except _Break as error:
         rejected.append(SetAside(f"{path}, after task {tasks}", str(error), clean(error.rest)))
     if sets is not None:
