@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import InputError
-from workbench.journal import Journal, read, write_atomically
+from workbench.journal import Journal, read, write_atomically, write_whole
 from workbench.records import Message
 
 
@@ -119,6 +120,68 @@ def test_disk_full_leaves_the_journal_as_it_was(tmp_path: Path, monkeypatch) -> 
         journal.append(Message("user", "lost"))
     monkeypatch.undo()
     assert [m.content for m in journal] == ["kept"]
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, set[str]]]:
+    """Every inode that was forced to disk, with the names in it then if it is a folder."""
+    found: list[tuple[int, set[str]]] = []
+    sync = os.fsync
+
+    def remember(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        names = os.listdir(descriptor) if stat.S_ISDIR(status.st_mode) else ()
+        found.append((status.st_ino, set(names)))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    return found
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+def test_the_name_of_a_new_journal_is_on_disk_with_its_first_record(tmp_path: Path, synced) -> None:
+    path = tmp_path / "new" / "deep" / "j.jsonl"
+    journal = Journal(path, Message)
+    journal.append(Message("user", "one"))
+    assert (inode(path.parent), {"j.jsonl"}) in synced
+    assert (inode(tmp_path / "new"), {"deep"}) in synced
+    assert (inode(tmp_path), {"new"}) in synced
+    assert (inode(path), set()) in synced
+    synced.clear()
+    journal.append(Message("user", "two"))
+    assert synced == [(inode(path), set())]
+
+
+def test_a_journal_left_empty_by_a_kill_gets_its_name_to_disk(tmp_path: Path, synced) -> None:
+    path = tmp_path / "j.jsonl"
+    path.touch()
+    Journal(path, Message).append(Message("user", "one"))
+    assert (inode(tmp_path), {"j.jsonl"}) in synced
+
+
+def test_the_name_of_a_file_written_whole_is_on_disk(tmp_path: Path, synced) -> None:
+    path = tmp_path / "new" / "whole.txt"
+    for text in ("old", "new"):
+        synced.clear()
+        write_whole(path, text)
+        assert synced[-2:] == [(inode(path), set()), (inode(path.parent), {"whole.txt"})]
+
+
+def test_a_file_system_that_syncs_no_folders_is_written_to(tmp_path: Path, monkeypatch) -> None:
+    sync = os.fsync
+
+    def only_files(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    journal = Journal(tmp_path / "new" / "j.jsonl", Message)
+    journal.append(Message("user", "one"))
+    assert len(list(journal)) == 1
 
 
 def test_write_atomically_leaves_nothing_of_a_failure(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ do not take the lock, nor for network file systems without `flock`.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -37,14 +38,19 @@ class Journal(Generic[R]):
         self.type = type
 
     def append(self, *records: R) -> None:
-        """Write records and fsync. Raises InputError where the file can't be written."""
+        """Write records and fsync, with the name of a new file.
+
+        Raises InputError where it can't be written.
+        """
         data = b"".join(encode(record) + b"\n" for record in records)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             with open(self.path, "ab+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 self._set_torn_tail_aside(file)
                 start = file.seek(0, os.SEEK_END)
+                if start == 0:
+                    sync_folder(self.path.parent)
                 try:
                     file.write(data)
                     file.flush()
@@ -107,9 +113,12 @@ def read(path: Path | str, type: type[R]) -> list[R]:
 
 
 def write_atomically(path: Path | str, write: Callable[[Path], None]) -> Path:
-    """Make a file whole or not at all: `write` fills a neighbour, which then takes the name."""
+    """Make a file whole or not at all: `write` fills a neighbour, which then takes the name.
+
+    On disk, with its name, when this returns.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(partial)
@@ -118,6 +127,7 @@ def write_atomically(path: Path | str, write: Callable[[Path], None]) -> Path:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+    sync_folder(path.parent)
     return path
 
 
@@ -138,6 +148,29 @@ def write_whole(path: Path | str, content: bytes | str) -> Path:
             f"{path} can't be written ({error.strerror})",
             "Free some space or allow writing there, then repeat the last step",
         ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing; their names are on disk then."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to disk, as fsync does for a file's content.
+
+    A file system that knows no such thing (EINVAL) is written to without it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

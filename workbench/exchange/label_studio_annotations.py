@@ -24,7 +24,7 @@ import msgspec
 from workbench.errors import InputError
 from workbench.exchange.label_studio import VERDICTS
 from workbench.exchange.label_studio_questions import Question, Unusable, part
-from workbench.journal import Journal
+from workbench.journal import Journal, make_folder
 from workbench.records import Rating, RatingKind, SetAside, content_id
 
 DOOR = "label-studio"
@@ -175,7 +175,7 @@ def alone(journal: Journal[Any]) -> Iterator[None]:
 
     lock = FileLock(journal.path.with_name(journal.path.name + ".lock"))
     try:
-        journal.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(journal.path.parent)
         lock.acquire()
     except OSError as error:
         raise InputError(
