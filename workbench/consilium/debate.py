@@ -310,7 +310,7 @@ class Consilium:
         folder = self._folder / id
         lock = FileLock(folder / "lock", timeout=0)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            journal.make_folder(folder)
             lock.acquire()
         except Timeout:
             raise InputError(

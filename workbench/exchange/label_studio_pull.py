@@ -48,7 +48,7 @@ from workbench.exchange.label_studio_questions import (
     Unusable,
     part,
 )
-from workbench.journal import Journal
+from workbench.journal import Journal, make_folder
 from workbench.records import CandidateSet, Rating, SetAside, content_id
 
 OVERLAP = timedelta(seconds=2)
@@ -125,7 +125,7 @@ def _pull(
     from filelock import FileLock
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with FileLock(path.with_name(path.name + ".lock")):
         cursor = load(path, server, project)
         cursor = replace(cursor, emails={**cursor.emails, **annotators(server)})

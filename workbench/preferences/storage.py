@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import InputError
+from workbench.journal import sync_folder
 
 _PARTIAL = ".partial-"
 
@@ -45,11 +46,11 @@ def put(target: Path, fill: Callable[[Path], None]) -> Path:
                 try:
                     partial.mkdir()
                     fill(partial)
-                    _sync(partial)
+                    sync_folder(partial)
                     os.rename(partial, target)
                 finally:
                     shutil.rmtree(partial, ignore_errors=True)
-                _sync(parent)
+                sync_folder(parent)
     except OSError as error:
         raise InputError(
             f"{target} can't be written ({error.strerror})",
@@ -76,12 +77,3 @@ def hashed(path: Path) -> HashedFile:
         raise InputError(
             f"{path} can't be read ({error.strerror})", "Check the path, or run the step before"
         ) from error
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable, as fsync does for a file's content."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
