@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import START
 from langgraph.types import Command
 from langsmith import tracing_context
 
@@ -230,9 +231,13 @@ class Agent:
             lock.release()
 
     def _state(self, id: str) -> dict[str, Any]:
-        """What is kept of a run; empty where there is none."""
+        """What is kept of a run; empty where there is none.
+
+        Killed before its first step, a run has no more than what it was given.
+        """
         found = self._saver.get_tuple({"configurable": {"thread_id": id}})
-        return dict(found.checkpoint["channel_values"]) if found is not None else {}
+        kept = dict(found.checkpoint["channel_values"]) if found is not None else {}
+        return dict(kept.get(START) or kept)
 
 
 def _run(id: str, state: dict[str, Any], request: Request | None) -> AgentRun:
