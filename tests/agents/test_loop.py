@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,7 +40,12 @@ def bench(tmp_path: Path):
     opened: list[Agent] = []
 
     def make(
-        script: list, policy: Policy = FREE, definitions=(READ, SHELL), model=Scripted, **options
+        script: list,
+        policy: Policy = FREE,
+        definitions=(READ, SHELL),
+        model=Scripted,
+        checkpoints="runs.sqlite",
+        **options,
     ) -> Agent:
         tracer = tracing.Tracer(tmp_path / "spans.jsonl", settings)
         context = Context(settings, tmp_path)
@@ -49,7 +55,7 @@ def bench(tmp_path: Path):
         agent = Agent(
             model(script=script),
             calls,
-            tmp_path / "runs.sqlite",
+            tmp_path / checkpoints,
             tracer,
             **{"tools": names, **options},
         )
@@ -555,6 +561,25 @@ def test_a_run_of_a_name_that_is_taken_is_refused(bench):
         agent.run("What colour?", id="r1")
     with pytest.raises(InputError, match="no run r2"):
         agent.go_on("r2")
+
+
+@pytest.mark.parametrize("then", ["another agent", "checkpoints deleted"])
+def test_a_name_that_is_used_again_gets_no_result_of_another_run(bench, tmp_path, then):
+    ran = []
+    write = replace(SHELL, run=lambda arguments, context: ran.append(arguments) or {"at": len(ran)})
+    script = [calling(("shell", {"command": "ls"})), "Done."]
+    first = bench(list(script), definitions=(write,))
+    assert first.run("List.", id="r1").calls[0].state == "succeeded"
+    if then == "another agent":
+        second = bench(list(script), definitions=(write,), checkpoints="others.sqlite")
+    else:
+        first.close()
+        for path in tmp_path.glob("runs.sqlite*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        second = bench(list(script), definitions=(write,))
+    assert second.run("List.", id="r1").calls[0].state == "succeeded"
+    told = [json.loads(m.content) for m in second._model.asked[-1] if m.type == "tool"]
+    assert (told, len(ran)) == ([{"at": 2}], 2)
 
 
 def test_every_step_is_a_span_of_one_tree(bench, tmp_path):

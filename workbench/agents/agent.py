@@ -122,7 +122,7 @@ class Agent:
     ) -> AgentRun:
         """Work on a task until there is an answer, or a decision is needed that nobody gives.
 
-        `id` names the run; a run of that name must not exist.
+        `id` names the run among these checkpoints, where none of that name may be yet.
         """
         id = id or uuid.uuid4().hex
         if self._state(id):

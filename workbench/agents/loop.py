@@ -191,20 +191,25 @@ class _Nodes:
         return {**used, "messages": [message], "plan": state["plan"][1:], "finish": finish}
 
     def act(self, state: State) -> dict[str, Any]:
-        """Make the first call that waits."""
+        """Make the first call that waits.
+
+        The ledger of calls may be that of many agents, so there a run has the name of the span
+        that began it beside its own: a name that is used twice is that of two runs.
+        """
         waiting = waiting_call(state["messages"])
         assert waiting is not None  # the edges lead here only with one
         call, number = waiting
+        run = f"{self._job.run} {state['trace']['id']}"
         began = time.monotonic()
         told: Told | Request
         if reason := self._unfit(state, call):
             told = self._calls.refuse(call, reason)
         else:
-            told = self._calls.make(call, run=self._job.run, step=number)
+            told = self._calls.make(call, run=run, step=number)
         while isinstance(told, Request):
             # Whoever goes on has written a decision down; what comes back says no more.
             interrupt(asdict(told))
-            told = self._calls.make(call, run=self._job.run, step=number)
+            told = self._calls.make(call, run=run, step=number)
         made = {"tool": call.name, "arguments": call.arguments, "state": told.state}
         status = "success" if told.state == "succeeded" else "error"
         return {
