@@ -93,6 +93,7 @@ def test_the_last_map_is_reported_on_and_other_results_are_passed_over(tmp_path:
         '{"anomalies": {"kind": "spike"}}',
         '{"anomalies": [{"kind": "spike", "at": {"x": "y"}, "value": 1}]}',
         '{"anomalies": [], "low": "much"}',
+        '{"anomalies": [], "low": 2, "high": 1}',
         "[" * 100_000,
         "",
     ],

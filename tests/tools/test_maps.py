@@ -97,6 +97,7 @@ def test_a_name_leads_nowhere_else(name: str, context: Context) -> None:
         {"axes": [{"name": "x", "unit": "s", "values": [0, 1, 2], "trend": "sideways"}]},
         {"more": 1},
         {"title": None},
+        {"low": 2, "high": 1},
     ],
 )
 def test_a_broken_map_is_one_line(changes: dict[str, Any], context: Context) -> None:

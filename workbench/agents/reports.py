@@ -24,12 +24,19 @@ class _Anomaly(msgspec.Struct):
 
 
 class _Map(msgspec.Struct):
-    """What is read of a result of `get_map`; results of other tools are none."""
+    """What is read of a result of `get_map`; results of other tools are none.
+
+    Nor is one whose bounds leave no value to suggest: no answer could keep its schema.
+    """
 
     anomalies: tuple[_Anomaly, ...]
     more_anomalies: int = 0
     low: int | float | None = None
     high: int | float | None = None
+
+    def __post_init__(self) -> None:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("low is above high")
 
 
 def map_report(results: Sequence[str]) -> dict[str, Any] | None:

@@ -183,7 +183,10 @@ def _names(root: Root, folder: str) -> Iterator[str]:
 
 
 def _values(name: str, read: MapFile) -> NDArray[np.float64]:
-    """The values as an array, NaN where one is missing. Raises InputError where shapes differ."""
+    """The values as an array, NaN where one is missing.
+
+    Raises InputError where shapes differ, an axis does not rise or no value is within bounds.
+    """
     import numpy as np
 
     shape = tuple(len(axis.values) for axis in read.axes)
@@ -201,6 +204,11 @@ def _values(name: str, read: MapFile) -> NDArray[np.float64]:
             raise InputError(
                 f"The axis {axis.name} of the map {name} does not rise", "Sort its values"
             )
+    if read.low is not None and read.high is not None and read.low > read.high:
+        raise InputError(
+            f"The map {name} has a low of {read.low}, above its high of {read.high}",
+            "Give bounds that a value can keep, or none",
+        )
     return values
 
 
