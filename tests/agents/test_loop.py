@@ -31,6 +31,7 @@ from workbench.settings import Settings
 from workbench.tools import Context
 
 FREE = Policy((Rule("approve"),))
+LOOK = ("look", {"key": "a"})
 
 
 @pytest.fixture
@@ -112,6 +113,50 @@ def test_a_call_that_can_not_be_made_is_told_and_nothing_runs(bench, call, told)
     assert [c.state for c in run.calls] == ["refused"]
     assert told in agent._model.asked[-1][-1].content
     assert run.answer == "Sorry."
+
+
+def broken(text: str | None, name: str | None = "look") -> AIMessage:
+    """A message with a call that LangChain could not read."""
+    call: Any = {"type": "invalid_tool_call", "id": None, "error": None, "name": name, "args": text}
+    return AIMessage("", invalid_tool_calls=[call])
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        (broken('{"key": '), ["look"]),
+        (broken(None, None), ["unknown"]),
+        (broken('{"key": ').model_copy(update={"tool_calls": calling(LOOK).tool_calls}), ["look"]),
+    ],
+)
+def test_a_call_that_can_not_be_read_is_told_and_the_model_is_asked_again(bench, said, refused):
+    agent = bench([said, calling(LOOK), "Done."])
+    run = agent.run("Look.")
+    made = ["succeeded"] * len(said.tool_calls)
+    assert [c.state for c in run.calls] == [*made, "refused", "succeeded"]
+    assert [c.tool for c in run.calls if c.state == "refused"] == refused
+    assert (run.answer, run.finish) == ("Done.", "answered")
+    asked, *told = agent._model.asked[1][2:]
+    assert "could not be read" in told[-1].content
+    assert [call["id"] for call in asked.tool_calls] == [each.tool_call_id for each in told]
+    assert asked.invalid_tool_calls == []
+
+
+def test_calls_that_can_not_be_read_end_with_the_steps(bench):
+    agent = bench([*(broken("{") for _ in range(3)), "What I have."], budget=Budget(steps=3))
+    run = agent.run("Look.")
+    assert (run.finish, run.answer, len(run.calls)) == ("steps", "What I have.", 3)
+    told = [m.tool_call_id for m in agent._model.asked[-1] if m.type == "tool"]
+    assert len(set(told)) == 3
+
+
+def test_a_planned_call_that_can_not_be_read_is_asked_for_again(bench):
+    plan = json.dumps({"steps": [{"tool": "look", "why": "a"}]})
+    agent = bench([plan, broken("{"), calling(LOOK), "Done."], plans=True, least_calls=1)
+    run = agent.run("Look.")
+    assert [c.state for c in run.calls] == ["refused", "succeeded"]
+    assert [o.get("tool_choice") for o in agent._model.options] == [None, "look", "look", None]
+    assert run.answer == "Done."
 
 
 def test_a_tool_that_fails_is_told(bench):

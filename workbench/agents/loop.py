@@ -27,6 +27,7 @@ from langgraph.types import RetryPolicy, interrupt
 from workbench.agents.calls import Calls, Told
 from workbench.agents.fitting import shorter
 from workbench.agents.state import Budget, Finish
+from workbench.agents.unreadable import all_unreadable, taken_in, why_unreadable
 from workbench.approval import Request
 from workbench.errors import ContextError, ServerError
 from workbench.records import Tool, ToolCall
@@ -186,9 +187,11 @@ class _Nodes:
             owed = self._job.plans and len(state["calls"]) < self._job.least_calls
             choice = planned or ("any" if owed else "auto")  # a plan may have been cut off
             model = self._model.bind_tools(offered, tool_choice=choice)
-        message, used = self._ask("model", state, state["messages"], model)
+        said, used = self._ask("model", state, state["messages"], model)
+        message = taken_in(said)
         finish = "tokens" if _was_cut(message) and not message.tool_calls else None
-        return {**used, "messages": [message], "plan": state["plan"][1:], "finish": finish}
+        plan = state["plan"] if all_unreadable(message) else state["plan"][1:]
+        return {**used, "messages": [message], "plan": plan, "finish": finish}
 
     def act(self, state: State) -> dict[str, Any]:
         """Make the first call that waits.
@@ -234,8 +237,11 @@ class _Nodes:
 
     def _unfit(self, state: State, call: ToolCall) -> str:
         """Why nothing may come of a call, whoever approves it; "" where nothing speaks against."""
-        if _was_cut(_said(state["messages"])[-1]):
+        said = _said(state["messages"])[-1]
+        if _was_cut(said):
             return _CUT
+        if why := why_unreadable(said, call.id):
+            return why
         if call.name not in {tool.name for tool in self._job.tools}:
             return f"There is no tool {call.name!r} here. Use one that was offered."
         return _SPENT if self._exhausted(state) else ""
