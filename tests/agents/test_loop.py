@@ -142,6 +142,37 @@ def test_a_call_that_can_not_be_read_is_told_and_the_model_is_asked_again(bench,
     assert asked.invalid_tool_calls == []
 
 
+def nested(depth: int) -> Any:
+    return {"a": nested(depth - 1)} if depth else {}
+
+
+@pytest.mark.parametrize(
+    ("value", "state"),
+    [
+        (nested(90), "succeeded"),
+        (2**64 - 1, "succeeded"),
+        (-(2**63), "succeeded"),
+        (nested(300), "refused"),
+        (json.loads("[" * 900 + "]" * 900), "refused"),
+        (2**64, "refused"),
+        ([{"a": -(2**63) - 1}], "refused"),
+        ({"\ud800": 1}, "refused"),
+        ("\ud800", "refused"),
+    ],
+    ids=lambda value: str(value)[:9],
+)
+def test_a_call_that_no_checkpoint_can_keep_is_refused(bench, value, state):
+    free = replace(READ, parameters={"type": "object"})
+    asked = calling(("look", {"key": value}))
+    asked.content = [{"type": "tool_use", "input": {"key": value}}, {"type": "text", "text": "Hm."}]
+    agent = bench([asked, "Done."], definitions=(free,))
+    run = agent.run("Look.", id="r1")
+    assert ([c.state for c in run.calls], run.answer) == ([state], "Done.")
+    assert bench([], definitions=(free,)).go_on("r1") == run
+    if state == "refused":
+        assert "Call again" in agent._model.asked[-1][-1].content
+
+
 def test_calls_that_can_not_be_read_end_with_the_steps(bench):
     agent = bench([*(broken("{") for _ in range(3)), "What I have."], budget=Budget(steps=3))
     run = agent.run("Look.")
