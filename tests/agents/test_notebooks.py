@@ -1,0 +1,63 @@
+"""Notebooks with agents keep the project's rules, and offer the tools of its servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nbformat
+
+from workbench import tracing
+from workbench.agents.calls import Calls, Told
+from workbench.consilium.roles import ROLES
+from workbench.records import ToolCall
+from workbench.settings import Settings
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+RULES = 'rules: [{tool: "*", decide: reject, reason: not in this project}]'
+
+
+def cells(name: str) -> list[str]:
+    """The sources of a notebook's code cells: parameters, imports, and so on."""
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def begun(folder: Path, sources: list[str]) -> dict[str, Any]:
+    """What a notebook knows when its session has begun, in a project of its own, no model."""
+    names: dict[str, Any] = {}
+    imports, _, _ = sources[1].partition("session = ")
+    exec(sources[0] + "\n" + imports, names)
+    settings = Settings(root=folder, home=folder / "home")
+    names |= {
+        "settings": settings,
+        "session": SimpleNamespace(agents=folder / "agents"),
+        "tracer": tracing.Tracer(folder / "spans.jsonl", settings),
+        "backends": SimpleNamespace(load=lambda *given, **more: None),
+    }
+    return names
+
+
+def reads(calls: Calls) -> Told:
+    told = calls.make(ToolCall("c", "list_files", "{}"), run="r", step=0)
+    assert isinstance(told, Told)
+    return told
+
+
+def test_roles_keep_the_rules_of_the_project(tmp_path: Path) -> None:
+    sources = cells("14-consilium")
+    making, _, _ = next(each for each in sources if "def calls" in each).partition("consilium = ")
+    for rules, state in ((None, "succeeded"), (RULES, "refused")):
+        folder = tmp_path / state
+        folder.mkdir()
+        if rules:
+            (folder / "approval.yaml").write_text(rules)
+        names = begun(folder, sources) | {
+            "embedder": None,
+            "RoleKnowledge": lambda *given, **more: SimpleNamespace(searcher=lambda role: None),
+        }
+        exec(making, names)
+        told = reads(names["calls"](ROLES["dev"]))
+        assert told.state == state, told.text
+        assert ("not in this project" in told.text) == bool(rules)
