@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+from mcp_parts import HOSTILE
 
 from workbench import tracing
 from workbench.agents.calls import Calls, Told
@@ -15,6 +18,7 @@ from workbench.records import ToolCall
 from workbench.settings import Settings
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+LOCAL = {"command": sys.executable, "args": ["-S", "-E", str(HOSTILE), "well"]}
 RULES = 'rules: [{tool: "*", decide: reject, reason: not in this project}]'
 
 
@@ -61,3 +65,29 @@ def test_roles_keep_the_rules_of_the_project(tmp_path: Path) -> None:
         told = reads(names["calls"](ROLES["dev"]))
         assert told.state == state, told.text
         assert ("not in this project" in told.text) == bool(rules)
+
+
+def test_servers_of_the_project_offer_their_tools_until_the_end(tmp_path: Path) -> None:
+    sources = cells("08-agent")
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"theirs": LOCAL}}))
+    names = begun(tmp_path, sources) | {"table": lambda head, rows: list(rows)}
+    exec(sources[2], names)
+    try:
+        assert "theirs__echo" in names["registry"]
+        assert names["registry"].get("theirs__echo").risk == "execute"
+        exec(sources[3], names)
+        asked = names["calls"].make(ToolCall("c", "theirs__echo", "{}"), run="r", step=0)
+        assert asked.risk == "execute"
+    finally:
+        ending, _, _ = sources[-1].partition("assert")
+        exec(ending, names | {"backend": SimpleNamespace(close=lambda: None)})
+    assert "theirs__echo" not in names["registry"]
+
+
+def test_a_project_without_servers_has_an_agent(tmp_path: Path) -> None:
+    sources = cells("08-agent")
+    names = begun(tmp_path, sources) | {"table": lambda head, rows: list(rows)}
+    exec(sources[2], names)
+    assert names["servers"].list() == ()
+    assert not (tmp_path / "mcp.lock.json").exists()
+    names["servers"].close()
