@@ -21,6 +21,7 @@ what the model could say then."""
 class Budget:
     """How much a run may use: model calls, tokens of prompts and answers, seconds.
 
+    Tokens are those that were computed: what of a prompt came from a cache doesn't count.
     Time that someone takes to decide doesn't count. The last answer comes on top. What is
     under way is brought to its end: an answer is bounded by its greatest length, a call by
     the limits of its tool. Calls that wait when tokens or time are used up are refused.
