@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import hostile
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from examples import STRANGE_TEXTS
 
 from workbench.html import clean_html, export
 
@@ -27,6 +30,17 @@ def test_outputs_are_cleaned_and_the_rest_is_kept(exported: Path) -> None:
         for tag in area.find_all(True):
             assert not [name for name in tag.attrs if name.startswith("on")], tag
     assert "progress" not in page.text
+
+
+@pytest.mark.parametrize("text", STRANGE_TEXTS.values(), ids=STRANGE_TEXTS)
+def test_any_answer_of_an_output_is_kept(text: str, tmp_path: Path) -> None:
+    readable = "".join(c for c in text if c.isprintable() or c.isspace())
+    output = nbformat.v4.new_output("display_data", {"text/html": f"<p>{escape(readable)}</p>"})
+    cells = [nbformat.v4.new_code_cell("show()", outputs=[output])]
+    file = tmp_path / "notebook.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), file)
+    shown = BeautifulSoup(export(file).read_bytes(), "html.parser").get_text()
+    assert all(word in shown for word in readable.split())
 
 
 def test_a_policy_forbids_scripts_and_the_network(exported: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bs4 import BeautifulSoup
+from examples import STRANGE_TEXTS
 
 from workbench.report import Exchange, Figure, Page, write
 
@@ -40,6 +43,19 @@ def test_hostile_text_is_shown_not_run(tmp_path: Path) -> None:
         for tag in soup.find_all(True):
             assert not [name for name in tag.attrs if name.startswith("on")]
             assert str(tag.get("src", "data:")).startswith("data:")
+
+
+def readable(text: str) -> str:
+    """Without control characters, for which a page has no place."""
+    return "".join(c for c in text if (c.isprintable() and c != "\ufffd") or c.isspace())
+
+
+@pytest.mark.parametrize("text", STRANGE_TEXTS.values(), ids=STRANGE_TEXTS)
+def test_any_text_is_shown_whole(text: str, tmp_path: Path) -> None:
+    page = replace(_page("x"), exchanges=[Exchange(text, text, text, "win")])
+    soup = BeautifulSoup(write(page, tmp_path / "index.html").read_bytes(), "html.parser")
+    shown = readable(soup.get_text())
+    assert all(word in shown for word in readable(text).split())
 
 
 def test_the_page_forbids_itself_the_network(tmp_path: Path) -> None:
