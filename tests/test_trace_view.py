@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -88,3 +89,23 @@ def test_nothing_hides_in_a_text_and_a_cut_is_stated():
 def test_a_trace_without_spans_is_a_clear_error():
     with pytest.raises(InputError, match="No span of the trace b"):
         trace_view.show(SPANS, "b")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"role": "user", "content": "hi", "tool_calls": calls}]
+        for calls in ([1], {"name": "x"}, "x", 7, [None])
+    ],
+)
+def test_what_only_looks_like_messages_is_shown_as_it_is(value):
+    page = trace_view.html([replace(SPANS[0], output=value)])
+    shown = [part.text for part in BeautifulSoup(page, "html.parser").find_all("pre")]
+    assert json.dumps(value, indent=2) in shown
+
+
+def test_what_is_nested_without_end_says_so():
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert "nested too deep" in trace_view.html([replace(SPANS[0], output=deep)])

@@ -145,7 +145,7 @@ def _parts(span: SpanRecord) -> Iterable[tuple[str, str]]:
 
 def _text(name: str, value: Any) -> str:
     """A value as people read it: a conversation turn by turn, text as it is, else JSON."""
-    if isinstance(value, list) and all(isinstance(v, dict) and "role" in v for v in value):
+    if _is_conversation(value):
         turns = (f"{turn['role']}\n{turn.get('content', '')}{_calls(turn)}" for turn in value)
         return _shown("\n\n".join(turns))
     if isinstance(value, str):
@@ -153,7 +153,24 @@ def _text(name: str, value: Any) -> str:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return _shown(value)
-    return _shown(json.dumps(value, ensure_ascii=False, indent=2))
+    try:
+        return _shown(json.dumps(value, ensure_ascii=False, indent=2))
+    except RecursionError:
+        return "[nested too deep to be shown]"
+
+
+def _is_conversation(value: Any) -> bool:
+    """Whether these are messages; what tools and other people's traces hold may look alike."""
+    return isinstance(value, list) and all(
+        isinstance(turn, dict) and "role" in turn and _are_calls(turn.get("tool_calls"))
+        for turn in value
+    )
+
+
+def _are_calls(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(call, dict) for call in value)
+    )
 
 
 def _calls(turn: dict[str, Any]) -> str:

@@ -99,6 +99,24 @@ def test_a_result_that_does_not_fit_is_refused(context: Context) -> None:
         assert told(broken, '{"text": "a"}', context)
 
 
+def test_what_is_nested_without_end_is_refused_on_both_ways(context: Context) -> None:
+    def deep(levels: int) -> Any:
+        value: Any = "in here"
+        for _ in range(levels):
+            value = [value]
+        return value
+
+    anything = {"type": "object", "properties": {"in": {}}, "required": ["in"]}
+    tool = Definition("dig", "Dig.", anything, {}, "read", lambda a, _: a["in"], "a test")
+    held = json.dumps({"in": deep(99)})
+    assert call(tool, held, context) == deep(99)
+    assert "arguments of dig are nested more than 100" in told(
+        tool, json.dumps({"in": deep(600)}), context
+    )
+    gives = replace(tool, run=lambda _, __: deep(600))
+    assert "result of dig is nested more than 100" in told(gives, held, context)
+
+
 def test_a_tool_that_breaks_is_one_line(context: Context) -> None:
     def broken(arguments: Any, context: Context) -> Any:
         raise KeyError("a\nb\x1b[31m\u202e" + "x" * 100_000)

@@ -43,6 +43,8 @@ ARGUMENT_CHARS = 2_000_000
 RESULT_CHARS = 16_000
 """Longest result, as JSON: about 4,000 tokens of English; of numbers up to one a character."""
 _ERROR_CHARS = 400
+_DEEPEST = 100
+"""Levels of arguments and results: what reads them after a call (blots, traces) recurses."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _DESCRIPTION_CHARS = 1_024
 
@@ -142,12 +144,18 @@ def call(definition: Definition, arguments: str, context: Context) -> Any:
     A result longer than `context.result_chars` becomes an object that says so and
     holds its beginning. Raises ToolError for arguments that don't fit the schema
     (the tool did not run then), for a tool that refuses or fails, and for a result
-    that does not fit its own schema.
+    that does not fit its own schema or is nested more than 100 deep.
     """
     try:
         given = read_arguments(definition, arguments)
         result = as_json(definition.run(given, context))
-        wrong = definition.result_check.wrong(json.loads(result))
+        value = json.loads(result)
+        if _too_deep(value):
+            raise ToolError(
+                f"The result of {definition.name} is nested more than {_DEEPEST} deep",
+                "Ask for a part of it",
+            )
+        wrong = definition.result_check.wrong(value)
         if wrong:
             raise ToolError(
                 f"The result of {definition.name} is not what it promises: {wrong}",
@@ -203,6 +211,10 @@ def read_arguments(definition: Definition, arguments: str) -> dict[str, Any]:
             f"The arguments of {name} are not JSON: {_reason(error)}",
             "Give one JSON object",
         ) from None
+    if _too_deep(given):
+        raise ToolError(
+            f"The arguments of {name} are nested more than {_DEEPEST} deep", "Nest less"
+        )
     wrong = definition.arguments_check.wrong(given)
     if wrong:
         raise ToolError(
@@ -235,6 +247,14 @@ def as_json(value: Any) -> str:
     )
     text.encode()
     return text
+
+
+def _too_deep(value: Any, room: int = _DEEPEST) -> bool:
+    """Whether lists and objects stand in one another more than `room` deep."""
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return not room or any(_too_deep(part, room - 1) for part in parts)
 
 
 def _within(result: str, limit: int) -> Any:
