@@ -16,7 +16,9 @@ from typing import Any
 import httpx
 import pytest
 from agent_parts import END, READ, SHELL, Deltas, Few, Scripted, calling
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from workbench import trace_view, tracing
 from workbench.agents.agent import Agent, Progress
@@ -171,6 +173,16 @@ def test_a_call_that_no_checkpoint_can_keep_is_refused(bench, value, state):
     assert bench([], definitions=(free,)).go_on("r1") == run
     if state == "refused":
         assert "Call again" in agent._model.asked[-1][-1].content
+
+
+@pytest.mark.parametrize("part", ["name", "id"])
+def test_a_call_with_half_a_character_in_its_name_is_refused(bench, part):
+    asked = calling(("look", {"key": "a"}))
+    asked.tool_calls[0][part] = "look\ud800"
+    run = bench([asked, "Done."]).run("Look.")
+    assert ([c.state for c in run.calls], run.answer) == (["refused"], "Done.")
+    invalid = bench([broken("{", "look\ud800"), "Done."]).run("Look.")
+    assert ([c.tool for c in invalid.calls], invalid.answer) == (["unknown"], "Done.")
 
 
 def test_calls_that_can_not_be_read_end_with_the_steps(bench):
@@ -499,6 +511,16 @@ def test_results_are_shortened_until_the_model_has_room(bench):
     assert [json.loads(m.content)["found"] for m in kept] == [text, text]
 
 
+def test_answers_that_lacked_room_count_and_end_with_the_budget(bench):
+    long = replace(READ, run=lambda arguments, context: {"found": "x" * 2_200})
+    counted = bench([calling(LOOK), "Done."], definitions=(long,), model=Narrow).run("Look.")
+    assert (counted.answer, counted.usage.completion_tokens) == ("Done.", 15)
+    few = bench(
+        [calling(LOOK), "Done."], definitions=(long,), model=Narrow, budget=Budget(tokens=30)
+    )
+    assert few.run("Look.").answer == "So far"
+
+
 def test_a_task_that_is_too_long_is_told_at_once(bench):
     with pytest.raises(ContextError):
         bench([], model=Narrow).run("x" * 4_000)
@@ -620,6 +642,37 @@ def test_an_answer_is_bound_to_a_schema_made_from_the_results(bench):
     run = agent.run("Which key?")
     assert run.data == {"key": "a"}
     assert agent._model.options[-1]["schema"]["properties"] == {"key": {"enum": ["a"]}}
+
+
+class Plain(Scripted):
+    """A model of others that binds tools alone; how answers are bound is LangChain's default."""
+
+    def bind_tools(self, tools, *, tool_choice=None, **kwargs):
+        offered = [convert_to_openai_tool(tool) for tool in tools]
+        return super().bind_tools(offered, tool_choice=tool_choice)
+
+    with_structured_output = BaseChatModel.with_structured_output
+
+
+def test_a_model_that_binds_tools_alone_plans_and_answers(bench):
+    plan = calling(("plan", {"steps": [{"tool": "look", "why": "w"}, {"tool": "fly"}, "shell", 7]}))
+    answer = calling(("answer", {"key": "ж"}))
+    schema = {"type": "object", "properties": {"key": {"type": "string"}}}
+    agent = bench(
+        [plan, calling(LOOK), answer], model=Plain, plans=True, answer=lambda results: schema
+    )
+    run = agent.run("Which key?")
+    assert ([c.tool for c in run.calls], run.data) == (["look"], {"key": "ж"})
+    assert (run.answer, run.finish, run.steps) == ('{"key": "ж"}', "answered", 3)
+    assert run.usage.completion_tokens == 15
+    assert agent.go_on(run.id) == run
+
+
+@pytest.mark.parametrize("steps", [7, "look", None, [], {"tool": "look"}])
+def test_a_plan_that_nobody_can_follow_is_none(bench, steps):
+    script = [calling(("plan", {"steps": steps})), "Done."]
+    run = bench(script, model=Plain, plans=True).run("Look.")
+    assert (run.calls, run.answer) == ((), "Done.")
 
 
 @pytest.mark.parametrize(

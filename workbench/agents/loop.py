@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, TypedDict
 
@@ -49,6 +49,7 @@ _CUT = (
 )
 _SPENT = "The time or the tokens for this task are used up, so this call was not made."
 _ANSWER = "Now answer the task from what is known."
+_COUNTED = ("prompt_tokens", "cached_tokens", "completion_tokens")
 
 
 class State(TypedDict):
@@ -157,6 +158,8 @@ class _Nodes:
             "additionalProperties": False,
         }
         schema = {
+            "title": "plan",
+            "description": "The tools to be called, in order.",
             "type": "object",
             "properties": {
                 "steps": {
@@ -174,9 +177,12 @@ class _Nodes:
         bound = self._model.with_structured_output(schema, include_raw=True)
         message, used = self._ask("plan", state, [*state["messages"], asked], bound)
         found = _read(message)
-        steps = found.get("steps", []) if isinstance(found, dict) else []
+        steps = found.get("steps") if isinstance(found, dict) else None
+        # Models of others may be bound to less.
+        read = steps if isinstance(steps, list) else []
+        named = [step.get("tool") for step in read if isinstance(step, dict)]
         # Each tool once: small models repeat their first step until the list is full.
-        return {**used, "plan": list(dict.fromkeys(step["tool"] for step in steps))}
+        return {**used, "plan": list(dict.fromkeys(name for name in named if name in names))}
 
     def model(self, state: State) -> dict[str, Any]:
         """Let the model call tools or answer."""
@@ -229,7 +235,9 @@ class _Nodes:
         schema = self._job.answer(_results(state))
         model: Model = self._model
         if schema is not None:
-            model = self._model.with_structured_output(dict(schema), include_raw=True)
+            # LangChain's own way of binding an answer calls it by its title.
+            about = {"title": "answer", "description": "The answer to the task."}
+            model = self._model.with_structured_output({**about, **schema}, include_raw=True)
         asked = [*state["messages"], HumanMessage(_ANSWER)]
         message, used = self._ask("answer", state, asked, model)
         finish = "tokens" if _was_cut(message) else self._spent(state) or "answered"
@@ -283,23 +291,29 @@ class _Nodes:
     def _ask(
         self, name: str, state: State, messages: Sequence[AnyMessage], model: Model
     ) -> tuple[AIMessage, dict[str, Any]]:
-        """One answer of the model, and what it adds to the state's counts."""
+        """One answer of the model, and what it adds to the state's counts.
+
+        An answer that ran out of room is asked for again with less to read, while the budget
+        lasts; what it cost counts.
+        """
         began = time.monotonic()
+        known: Mapping[str, Any] = state
+        counts: Any = {name: known[name] for name in _COUNTED}
         with self._tracer.span("chain", name):
-            message = _answer(model, list(messages))
-        used: Mapping[str, Any] = message.usage_metadata or {}
-        cached = used.get("input_token_details", {}).get("cache_read", 0)
-        return message, {
-            "steps": state["steps"] + 1,
-            "prompt_tokens": state["prompt_tokens"] + used.get("input_tokens", 0),
-            "cached_tokens": state["cached_tokens"] + cached,
-            "completion_tokens": state["completion_tokens"] + used.get("output_tokens", 0),
-            "seconds": state["seconds"] + time.monotonic() - began,
-        }
+            for message in _attempts(model, list(messages)):
+                used: Mapping[str, Any] = message.usage_metadata or {}
+                cached = used.get("input_token_details", {}).get("cache_read", 0)
+                tokens = (used.get("input_tokens", 0), cached, used.get("output_tokens", 0))
+                for count, n in zip(_COUNTED, tokens, strict=True):
+                    counts[count] += n
+                counts["seconds"] = state["seconds"] + time.monotonic() - began
+                if self._exhausted({**state, **counts}):
+                    break
+        return message, {**counts, "steps": state["steps"] + 1}
 
 
-def _answer(model: Model, messages: list[AnyMessage]) -> AIMessage:
-    """What the model says; results of tools are shortened until there is room for all of it."""
+def _attempts(model: Model, messages: list[AnyMessage]) -> Iterator[AIMessage]:
+    """What the model says; again, with shorter results of tools, while it lacked room."""
     while True:
         fewer = shorter(messages)
         try:
@@ -308,10 +322,26 @@ def _answer(model: Model, messages: list[AnyMessage]) -> AIMessage:
             if fewer is None:
                 raise
         else:
-            message: AIMessage = said["raw"] if isinstance(said, dict) else said
+            message = _as_text(said) if isinstance(said, dict) else said
+            yield message
             if fewer is None or not _lacked_room(message):
-                return message
+                return
         messages = fewer
+
+
+def _as_text(said: Mapping[str, Any]) -> AIMessage:
+    """A bound answer as text, in whichever way it came: LangChain's default is a tool call."""
+    message: AIMessage = said["raw"]
+    if not message.tool_calls and not message.invalid_tool_calls:
+        return message
+    read = said["parsed"]
+    return message.model_copy(
+        update={
+            "content": str(message.text) if read is None else json.dumps(read, ensure_ascii=False),
+            "tool_calls": [],
+            "invalid_tool_calls": [],
+        }
+    )
 
 
 def _lacked_room(message: AIMessage) -> bool:

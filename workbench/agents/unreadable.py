@@ -2,9 +2,9 @@
 
 A chat model of others may write arguments that are no JSON object; LangChain then sets
 the call aside. Any model may write some that a checkpoint does not hold: nested without
-end, a number of more than 64 bits, half a character. Here such a call stands among the
-others without its arguments, and why it can't be made stands beside it, so that the model
-is told. Knows nothing about tools: whether arguments that can be read fit one is checked
+end, a number of more than 64 bits, half a character, in its name too. Here such a call stands
+among the others without its arguments, and why it can't be made stands beside it, so that the
+model is told. Knows nothing about tools: whether arguments that can be read fit one is checked
 where the call is made.
 """
 
@@ -28,6 +28,8 @@ def taken_in(message: AIMessage) -> AIMessage:
     why: dict[str, str] = {}
     for call in message.tool_calls:
         reason = _unkept(call["args"])
+        if _unkept(call["name"]) or _unkept(call["id"]):
+            reason = "came with a name or an id that holds half a character"
         calls.append(_emptied(call, reason, why) if reason else call)
     unkept = bool(why)
     for broken in message.invalid_tool_calls:
@@ -59,11 +61,12 @@ def all_unreadable(message: AIMessage) -> bool:
 
 def _emptied(call: Any, reason: str, why: dict[str, str]) -> dict[str, Any]:
     """That call without arguments; why it is not made is added to `why`."""
-    id = call["id"] or uuid.uuid4().hex
+    id = call["id"] if call["id"] and not _unkept(call["id"]) else uuid.uuid4().hex
+    name = call["name"] if call["name"] and not _unkept(call["name"]) else "unknown"
     why[id] = (
         f"The arguments of this call {reason}, so it was not made. Call again with one JSON object."
     )
-    return {"type": "tool_call", "id": id, "name": call["name"] or "unknown", "args": {}}
+    return {"type": "tool_call", "id": id, "name": name, "args": {}}
 
 
 def _unkept(value: Any, room: int = _DEEPEST) -> str:
