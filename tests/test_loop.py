@@ -28,9 +28,12 @@ if sys.argv[3] == "10":
     sizes |= {"n_parity_prompts": 2, "n_heldout": 4, "batch_size": 2, "learning_rate": 3e-4}
 if sys.argv[4:]:
     sizes |= {"raters": sys.argv[4]}
-# What the others don't read is run by tests of its own.
-aside = ("01-compare-backends", "08-agent")
-steps = [step for step in runs.STEPS[int(sys.argv[2]):int(sys.argv[3])] if step not in aside]
+# What the others don't read is run by a test of its own.
+steps = [
+    step
+    for step in runs.STEPS[int(sys.argv[2]):int(sys.argv[3])]
+    if step != "01-compare-backends"
+]
 runs.run(Settings.load(), sizes, name=sys.argv[1], steps=steps)
 """
 # Where the run is killed: a step of the loop, and a line that it prints on its way.
@@ -123,6 +126,11 @@ def test_a_loop_killed_in_its_steps_learns_the_same_from_people(project: Path) -
     assert verdict.n == 4
     page = " ".join((report / "index.html").read_text().split())
     assert "person:anna" in page
+    for agent in ("careful", "free"):
+        assert f"What the agent {agent} did: Summarize anomalies in boost_target map" in page
+    assert page.count("get_map") > 2
+    [runs_of_agents] = journal.read(traces / "killed" / "agents.jsonl", CandidateSet)
+    assert len(runs_of_agents.completions) == 2
     assert "ratings set aside</th><td>1<" in page.replace("</th> <td>", "</th><td>")
     [generation] = (project / "adapters" / "killed").glob("0*")
     assert "ratings" in adapters.verify(generation, project, Settings.load(root=project).home)

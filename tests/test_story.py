@@ -41,19 +41,22 @@ def test_the_samples_tell_one_story(session: Session) -> None:
     ).replace("</th> <td>", "</th><td>")
 
 
-def test_what_an_agent_did_is_told_call_by_call(session: Session) -> None:
+def test_what_agents_did_is_told_call_by_call(session: Session) -> None:
     tracer = tracing.Tracer(session.spans, session.settings)
-    with tracer.span("agent", "careful", input="Look.") as agent:
-        with tracer.span("tool", "get_map", input='{"name": "x"}') as call:
-            call.finish(output="<script>alert(1)</script>")
-        agent.finish(output="Found.")
-    session.record("agent", {"task": "Look at <x>", "trace": agent.trace_id, "steps": 3})
+    traces = []
+    for name in ("careful", "free"):
+        with tracer.span("agent", name, input="Look.") as agent:
+            with tracer.span("tool", "get_map", input='{"name": "x"}') as call:
+                call.finish(output=f"<script>alert(1)</script> {name}")
+            agent.finish(output="Found.")
+        traces.append(agent.trace_id)
+    session.record("agent", {"task": "Look at <x>", "traces": traces, "steps": 3})
     page = story.write(session).read_text()
-    assert "What the agent did: Look at &lt;x&gt;" in page
-    assert "get_map" in page
-    assert "&lt;script&gt;alert(1)" in page
+    for name in ("careful", "free"):
+        assert f"What the agent {name} did: Look at &lt;x&gt;" in page
+        assert f"&lt;script&gt;alert(1)&lt;/script&gt; {name}" in page
     assert "<script>alert" not in page
-    session.record("agent", {"task": "Look", "trace": "of no span", "steps": 3})
+    session.record("agent", {"task": "Look", "traces": ["of no span"], "steps": 3})
     with pytest.raises(InputError, match="of no span"):
         story.write(session)
 

@@ -158,11 +158,18 @@ def _audit(session: Session) -> list[report.Figure]:
 
 
 def _traces(session: Session) -> list[tuple[str, str]]:
-    """What the agent did, call by call."""
+    """What each agent did, call by call."""
     if not (made := _recall(session, "agent", dict[str, Any])):
         return []
-    view = trace_view.show(tracing.read(session.spans), made["trace"])
-    return [(f"What the agent did: {made['task']}", trace_view.html(view.spans))]
+    spans = tracing.read(session.spans)
+    views = [trace_view.show(spans, trace).spans for trace in made["traces"]]
+    return [
+        (
+            f"What the agent {trace_view.tree(view)[0].name} did: {made['task']}",
+            trace_view.html(view),
+        )
+        for view in views
+    ]
 
 
 def _facts(
