@@ -76,6 +76,7 @@ def test_what_a_server_does_wrong_in_a_call_is_told_in_one_line(
         ("never starts", "was not ready within 1.5 s"),
         ("garbage at start", "answers with something that is not MCP"),
         ("no list", "can't list its tools: it answers with something that is not MCP"),
+        ("patterns without end", "was not ready within 1.5 s"),
     ],
 )
 def test_a_server_that_does_not_start_is_given_up(how: str, told: str, servers: Servers) -> None:
@@ -173,7 +174,12 @@ def test_a_list_without_end_is_cut(servers: Servers) -> None:
 
 def test_schemas_that_can_not_be_used_are_set_aside(servers: Servers) -> None:
     assert servers.add(hostile("schemas")) == ("bad__good", "bad__slow")
-    assert len(servers.problems) == 6
+    assert len(servers.problems) == 9
+
+
+def test_patterns_of_one_server_are_bounded_together(servers: Servers) -> None:
+    assert servers.add(hostile("patterns")) == tuple(f"bad__tool_{i}" for i in range(5))
+    assert "With bad__tool_5 its tools have more than 100 patterns" in str(servers.problems)
 
 
 def test_a_pattern_of_a_server_can_not_stop_the_others(

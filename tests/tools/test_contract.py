@@ -164,6 +164,7 @@ def test_a_hostile_pattern_takes_no_time(context: Context) -> None:
         ({"result": {"$ref": "file:///etc/passwd"}}, "can't be used"),
         ({"result": {"$ref": "#/$defs/missing"}}, "can't be used"),
         ({"result": {"pattern": "(?=look)"}}, "can't be used"),
+        ({"result": {"pattern": r"\p{L}{200}"}}, "can't be used"),
     ],
 )
 def test_a_definition_that_can_not_be_offered_is_refused(

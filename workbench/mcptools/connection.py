@@ -216,7 +216,12 @@ class Connection:
         assert self._client is not None
         self._stale = False  # what changes from here on is one more change
         try:
-            await self._listed(await self._all_tools(self._client))
+            with anyio.fail_after(self.server.start_s):
+                await self._listed(await self._all_tools(self._client))
+        except TimeoutError:
+            self._stale = True
+            reason = "it can't list its tools: it took too long"
+            raise self._absent(await self._lose(reason, self._flow)) from None
         except BaseException:
             self._stale = True
             raise
@@ -225,15 +230,14 @@ class Connection:
         tools: list[Tool] = []
         cursor: str | None = None
         try:
-            with anyio.fail_after(self.server.start_s):
-                for _ in range(_PAGES):
-                    self._flow.renew()
-                    page = await client.list_tools(cursor=cursor)
-                    tools += page.tools
-                    cursor = page.next_cursor
-                    if not cursor or len(tools) > 10 * MOST_TOOLS:
-                        break
-        except (MCPError, TimeoutError, ValueError, RuntimeError) as error:
+            for _ in range(_PAGES):
+                self._flow.renew()
+                page = await client.list_tools(cursor=cursor)
+                tools += page.tools
+                cursor = page.next_cursor
+                if not cursor or len(tools) > 10 * MOST_TOOLS:
+                    break
+        except (MCPError, ValueError, RuntimeError) as error:
             reason = f"it can't list its tools: {self._reason(error, self._flow)}"
             raise self._absent(await self._lose(reason, self._flow)) from None
         return tools

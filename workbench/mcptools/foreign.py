@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 MOST_TOOLS = 100
 """Tools of one server; a model could not read the descriptions of more."""
 _SCHEMA_CHARS = 16_000
+_PATTERNS = 20
+"""Different patterns of one schema. Each may take 1 MiB and some milliseconds to compile."""
+_PATTERN_CHARS = 1_000
+"""Of them together: one of 15,000 takes a minute to compile, in which no thread can run."""
+_ALL_PATTERNS = 100
+"""Patterns of one server."""
 _DEPTH = 24
 _DESCRIPTION_CHARS = 1_024
 _PART_CHARS = 400
@@ -71,10 +77,13 @@ def source(server: str) -> str:
     return f"MCP server {server}"
 
 
-def read(server: Server, tools: Sequence[Tool]) -> tuple[list[Said], list[Problem]]:
+def read(
+    server: Server, tools: Sequence[Tool], look: Callable[[], None] = lambda: None
+) -> tuple[list[Said], list[Problem]]:
     """The tools that can be offered, in the server's order, and what is wrong with the others.
 
-    Where two of them would have one name, neither is offered.
+    Where two of them would have one name, neither is offered. Takes seconds for a server that
+    means harm: `look` is called before each tool, and ends this by raising CancelledError.
     """
     wanted = [tool for tool in tools if not server.tools or tool.name in server.tools]
     problems = []
@@ -87,9 +96,14 @@ def read(server: Server, tools: Sequence[Tool]) -> tuple[list[Said], list[Proble
             )
         )
     said: list[Said] = []
+    left = _ALL_PATTERNS
     for tool in wanted[:MOST_TOOLS]:
+        look()
         try:
-            said.append(_said(server, tool))
+            made = _said(server, tool)
+            left -= _patterns_within(made, left)
+            check(made.definition(server, lambda arguments, context: None))
+            said.append(made)
         except Exception as error:  # what comes from outside may break anything
             problems.append(Problem.of(source(server.name), error))
     claims = Counter(each.name for each in said)
@@ -124,15 +138,46 @@ def _said(server: Server, tool: Tool) -> Said:
         )
     name = f"{server.name}__{_REPLACED.sub('_', tool.name)}"
     description = server.blot(tool.description or tool.title or f"{tool.name} of {server.name}")
-    said = Said(
+    return Said(
         tool.name,
         name,
         one_line(description, _DESCRIPTION_CHARS) or f"{tool.name} of {server.name}",
         _schema(server, name, tool.input_schema),
         _schema(server, name, tool.output_schema or {}),
     )
-    check(said.definition(server, lambda arguments, context: None))
-    return said
+
+
+def _patterns_within(said: Said, left: int) -> int:
+    """How many patterns a tool has. Raises InputError where they can't be borne."""
+    found = [set(_patterns(schema)) for schema in (said.parameters, said.result)]
+    for each in found:
+        if len(each) > _PATTERNS or sum(map(len, each)) > _PATTERN_CHARS:
+            raise InputError(
+                f"A schema of {said.name} has more than {_PATTERNS} patterns, or more than "
+                f"{_PATTERN_CHARS:,} characters of them",
+                "Leave the tool out",
+            )
+    count = sum(map(len, found))
+    if count > left:
+        raise InputError(
+            f"With {said.name} its tools have more than {_ALL_PATTERNS} patterns",
+            "Name those that you want (tools)",
+        )
+    return count
+
+
+def _patterns(value: Any) -> Iterator[str]:
+    """All that may be compiled as a pattern, wherever it stands."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "pattern" and isinstance(item, str):
+                yield item
+            elif key == "patternProperties" and isinstance(item, dict):
+                yield from item
+            yield from _patterns(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _patterns(item)
 
 
 def _schema(server: Server, name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -163,13 +163,13 @@ class Servers:
         """Begin to connect a server."""
         portal = self._running()
         # The SDK takes most of a second to import: only where a server is connected.
+        from anyio import to_thread
+
         from workbench.mcptools.connection import Connection
 
         async def listed(tools: list[Tool]) -> None:
-            said, problems = foreign.read(server, tools)
-            known.said = {each.name: each for each in said}
-            known.problems = tuple(problems)
-            self._offer(known)
+            # Not in the loop's own thread: a server's schemas may take seconds to compile.
+            await to_thread.run_sync(self._take, known, tools)
 
         assert self._tasks is not None
         tasks = self._tasks
@@ -223,6 +223,16 @@ class Servers:
             future.cancel()
 
     # --- tools ----------------------------------------------------------------
+
+    def _take(self, known: _Open, tools: Sequence[Tool]) -> None:
+        """Offer what a server lists; in a thread that ends soon where the loop cancels the wait."""
+        from anyio.from_thread import check_cancelled
+
+        said, problems = foreign.read(known.connection.server, tools, check_cancelled)
+        with self._lock:
+            known.said = {each.name: each for each in said}
+            known.problems = tuple(problems)
+            self._offer(known)
 
     def _offer(self, known: _Open) -> None:
         """Put a server's tools into the registry; changed ones as they were accepted."""

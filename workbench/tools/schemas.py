@@ -1,9 +1,10 @@
 """JSON Schemas of tools: written shortly, made from records, compiled and checked.
 
 Schemas also come from outside, so none reaches for another file or address, and
-their patterns take time linear in the text. What this does not cover: a schema can
-be slow by its sheer size. (jsonschema-rs, since jsonschema runs patterns by `re`,
-and takes 2.4 s to import where its format checkers are installed.)
+their patterns are small once compiled and take time linear in the text. What this
+does not cover: a schema can be slow by its sheer size, or by many patterns.
+(jsonschema-rs, since jsonschema runs patterns by `re`, and takes 2.4 s to import
+where its format checkers are installed.)
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from workbench.errors import InputError
 Schema = dict[str, Any]
 
 _MESSAGE_CHARS = 200
+_PATTERN_BYTES = 1 << 20
+"""What one pattern takes when it is compiled, and again at most when it is matched."""
 
 
 def parameters(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
@@ -67,13 +70,17 @@ class Check:
         self._schema = schema
         try:
             self._validator = jsonschema_rs.Draft202012Validator(
-                schema, pattern_options=jsonschema_rs.RegexOptions(), retriever=_nothing
+                schema,
+                pattern_options=jsonschema_rs.RegexOptions(
+                    size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES
+                ),
+                retriever=_nothing,
             )
         except (ValueError, RecursionError) as error:  # its own errors are ValueErrors
             reason = getattr(error, "message", None) or str(error)
             raise InputError(
                 f"the JSON Schema can't be used: {_short(reason)}",
-                "Mend it; references stay within it, and patterns have no look-around",
+                "Mend it; references stay within it, and patterns are small, without look-around",
             ) from None
 
     def wrong(self, value: Any) -> str:
