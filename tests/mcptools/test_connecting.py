@@ -6,7 +6,10 @@ import json
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,74 @@ def test_a_wrong_token_and_a_wrong_address_are_one_clear_line(tmp_path: Path) ->
         with pytest.raises(InputError, match="There is an MCP server far already"):
             servers.add(Server("far", url=url))
         assert [status.connected for status in servers.list()] == [False, False]
+
+
+@contextmanager
+def _with_sessions(asked: list[str], *, silent: bool = False) -> Iterator[str]:
+    """A server of the older protocol, as most are; one that is silent does not let go."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def answer(self, status: int, message: object = None) -> None:
+            body = json.dumps(message).encode() if message else b""
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Mcp-Session-Id", "one")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            self.answer(405)
+
+        def do_DELETE(self) -> None:
+            asked.append(f"DELETE {self.headers['mcp-session-id']}")
+            if silent:
+                over.wait()
+            self.answer(200)
+
+        def do_POST(self) -> None:
+            message = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if "id" not in message:
+                self.answer(202)
+                return
+            asked.append(message["method"])
+            results = {
+                "initialize": {
+                    "protocolVersion": "2025-06-18",
+                    "capabilities": {"tools": {}},
+                    "serverInfo": {"name": "old", "version": "1"},
+                },
+                "tools/list": {"tools": []},
+            }
+            result = results.get(message["method"])
+            wrong = {"error": {"code": -32601, "message": "Method not found"}}
+            told = {"result": result} if result else wrong
+            self.answer(200, {"jsonrpc": "2.0", "id": message["id"], **told})
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/mcp"
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_server_is_told_that_its_session_has_ended(tmp_path: Path, silent: bool) -> None:
+    asked: list[str] = []
+    with (
+        _with_sessions(asked, silent=silent) as url,
+        Servers(Registry(settings(tmp_path)), tmp_path / "mcp.lock.json") as servers,
+    ):
+        servers.add(Server("old", url=url))
+        servers.remove("old")  # also where nobody answers to that
+        assert asked[-2:] == ["tools/list", "DELETE one"]
 
 
 def test_many_calls_at_once(tmp_path: Path) -> None:

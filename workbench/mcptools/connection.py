@@ -43,6 +43,8 @@ _PAGES = 50
 _LONGEST_WAIT = 60.0
 _MOMENT = 0.2
 """Seconds in which a connection may end by itself, and so tell why."""
+_PARTING = 1.0
+"""Seconds in which we take leave: a server with a session is told that it has ended."""
 _RESULT: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(
     CallToolResult | InputRequiredResult
 )
@@ -64,7 +66,7 @@ class Connection:
         self._client: Client | None = None
         self._flow = Flow(server)
         self._scope = anyio.CancelScope()
-        self._left = anyio.Event()
+        self._leave, self._left = anyio.Event(), anyio.Event()
         self._left.set()
         self._stale = True
         self._removed = False
@@ -141,8 +143,16 @@ class Connection:
         await self._end()
 
     async def _end(self) -> None:
-        self._scope.cancel()
-        await self._left.wait()
+        scope, left = self._scope, self._left  # while we wait, another may connect anew
+        self._flow.ended = True
+        self._leave.set()
+        try:
+            if self._client is not None:
+                with anyio.move_on_after(_PARTING):
+                    await left.wait()
+        finally:  # also where nobody waits any more
+            scope.cancel()
+        await left.wait()
 
     # --- the connection's own task ------------------------------------------
 
@@ -155,9 +165,11 @@ class Connection:
             )
         self.problem = ""
         self._stale = True
-        self._flow, self._scope, self._left = Flow(self.server), anyio.CancelScope(), anyio.Event()
-        greeted = anyio.Event()
-        self._tasks.start_soon(self._live, self._flow, self._scope, self._left, greeted)
+        self._flow, self._scope = Flow(self.server), anyio.CancelScope()
+        self._leave, self._left, greeted = anyio.Event(), anyio.Event(), anyio.Event()
+        self._tasks.start_soon(
+            self._live, self._flow, self._scope, self._leave, self._left, greeted
+        )
         with anyio.move_on_after(self.server.start_s):
             await greeted.wait()
             if self._client is not None:
@@ -167,15 +179,20 @@ class Connection:
         raise self._absent(await self._lose(reason, self._flow))
 
     async def _live(
-        self, flow: Flow, scope: anyio.CancelScope, left: anyio.Event, greeted: anyio.Event
+        self,
+        flow: Flow,
+        scope: anyio.CancelScope,
+        leave: anyio.Event,
+        left: anyio.Event,
+        greeted: anyio.Event,
     ) -> None:
-        """Hold the connection until `scope` is cancelled; what ends it before is its problem."""
+        """Hold the connection until it is to leave; what ends it before is its problem."""
         try:
             with scope:
                 async with self._opened(flow) as client:
                     self._client = client
                     greeted.set()
-                    await anyio.sleep_forever()
+                    await leave.wait()
         except Exception as error:
             self.problem = self._reason(error, flow)
         finally:
