@@ -50,6 +50,23 @@ def test_to_ask_at_the_terminal_needs_a_terminal(project: Path) -> None:
     assert "--ask needs --http" in told.output
 
 
+@pytest.mark.parametrize(
+    "tools", [["domain_tools:READ"], ["workbench.mcptools.chemistry:DILUTION"] * 2]
+)
+def test_a_tool_of_a_domain_that_would_not_be_the_one_served_is_refused(
+    tools: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "domain_tools.py").write_text(
+        "import dataclasses\nfrom workbench.mcptools.chemistry import DILUTION\n"
+        "READ = dataclasses.replace(DILUTION, name='read_file')\n"
+    )
+    monkeypatch.syspath_prepend(project)
+    domain = project / "domain.yaml"
+    domain.write_text(json.dumps({"name": "mine", "tools": tools}))
+    with pytest.raises(InputError, match="the name is taken twice"):
+        CliRunner().invoke(mcp, ["serve", "--domain", str(domain)], catch_exceptions=False)
+
+
 @pytest.mark.slow
 def test_a_domain_is_served_over_http_until_it_is_ended(project: Path) -> None:
     domain = str(SAMPLES / "chemistry.yaml")

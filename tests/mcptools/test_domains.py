@@ -158,10 +158,19 @@ def test_what_is_no_formula_is_refused(text: str, tmp_path: Path) -> None:
         "name: x\ntools: [':']",
         "name: x\ntools: [workbench.mcptools.chemistry:DILUTION]\nmore: 1",
         "\x00",
+        "name: x\ntools: [broken_syntax:TOOL]",
+        "name: x\ntools: [broken_import:TOOL]",
+        "name: x\ntools: [leaving_import:TOOL]",
         "name: !!python/object/apply:os.system [true]\ntools: []",
     ],
 )
-def test_a_broken_list_of_tools_is_one_clear_line(text: str, tmp_path: Path) -> None:
+def test_a_broken_list_of_tools_is_one_clear_line(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_syntax.py").write_text("def TOOL(:\n")
+    (tmp_path / "broken_import.py").write_text("raise RuntimeError('one line\\nand another')\n")
+    (tmp_path / "leaving_import.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "domain.yaml").write_text(text)
     with pytest.raises(InputError) as told:
         domains.read(tmp_path / "domain.yaml")

@@ -119,6 +119,7 @@ def _calls(
     """What calls go through: the same policy, grants and tracing as an agent's."""
     from workbench.agents.calls import Calls
     from workbench.approval import Grants, Policy
+    from workbench.errors import InputError
     from workbench.tools import Context, Registry
     from workbench.tracing import Tracer
 
@@ -126,6 +127,12 @@ def _calls(
     registry = Registry(settings)
     if domain:
         registry.connect(f"domain {domain.name}", domain.tools)
+        for tool in domain.tools:
+            if not any(each is tool for each in registry):  # else another would be served
+                raise InputError(
+                    f"The domain {domain.name} can't serve {tool.name}: the name is taken twice",
+                    "Give the tool another name, and list it once",
+                )
     traces = settings.datasets / "traces"
     return Calls(
         registry,

@@ -20,6 +20,7 @@ import msgspec
 
 from workbench.errors import InputError
 from workbench.tools import Definition, check
+from workbench.tools.contract import one_line
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ def _tool(path: Path, name: str) -> Definition:
     module, _, attribute = name.partition(":")
     try:
         found: Any = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # a module may do anything
+        reason = one_line(f"{type(error).__name__}: {error}")
         raise InputError(
-            f"{path} names the tool {name!r}, which can't be imported ({error})",
+            f"{path} names the tool {name!r}, which can't be imported ({reason})",
             "Write it as module:NAME, and install what it needs",
         ) from None
     if not isinstance(found, Definition):
