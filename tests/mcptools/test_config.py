@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -153,6 +154,33 @@ def test_the_secrets_of_a_server_that_dies_are_not_told(tmp_path: Path) -> None:
         assert "Segmentation fault: [31mkey [secret]" in told.text
         assert SECRET not in str(servers.list())
     assert SECRET not in (tmp_path / "spans.jsonl").read_text()
+
+
+@pytest.mark.parametrize("cwd", ["", "servers"])
+def test_paths_of_a_file_start_at_its_folder_wherever_one_stands(
+    cwd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "notebooks"
+    for folder in (elsewhere, tmp_path / cwd):
+        folder.mkdir(exist_ok=True)
+    shutil.copy(HOSTILE, tmp_path / cwd / "server.py")
+    entry = {"command": sys.executable, "args": ["-S", "-E", "server.py", "well"], "cwd": cwd}
+    path = _write(tmp_path, here=entry)
+    registry = Registry(settings(tmp_path))
+    monkeypatch.chdir(elsewhere)
+    with Servers(registry, tmp_path / "mcp.lock.json") as servers:
+        servers.load(path)
+        assert "here__echo" in registry, servers.problems
+
+
+def test_a_project_that_was_moved_has_the_same_servers(tmp_path: Path) -> None:
+    entry = {"command": "./server", "cwd": "servers"}
+    versions = set()
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        ((made,), _) = config.read(_write(tmp_path / name, here=entry))
+        versions.add(made.version)
+    assert versions == {config.server("here", entry).version}
 
 
 def test_servers_of_a_file_are_connected_at_once_and_disabled_ones_are_not(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
 
 `${NAME}` stands for a variable of the environment, so that secrets need not lie in the file: what
 it is filled with counts as one, but for HOME, LANG and PATH, which every local server gets.
+A local server starts in the folder of the file; a relative `cwd` is resolved from there.
 Keys of other programs are passed over, also those by which they approve tools.
 
 Knows nothing about connections. Secrets are in no `repr`, and `Server.blot` takes them out of
@@ -51,6 +52,7 @@ class Server:
     `risk` is that of all its tools (default: `execute` for a command, `network` for an
     address), `risks` that of single ones, by the server's own names; what a server says
     about its risks counts for nothing. `tools` names those that are wanted, empty: all.
+    It starts in `cwd`, resolved from `folder`: that of the file, or else where this program is.
     `start_s` bounds start and greeting, `call_s` one call, in seconds. `filled_in` are values
     that came from variables, wherever they were put.
     Raises InputError for what can't be connected.
@@ -70,6 +72,7 @@ class Server:
     call_s: float = 60.0
     disabled: bool = False
     filled_in: tuple[str, ...] = field(default=(), repr=False)
+    folder: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -113,7 +116,8 @@ class Server:
     def version(self) -> str:
         """Name of what is started or reached: another command or address makes another.
 
-        Secrets are left out: a key that was exchanged makes no other server.
+        Secrets are left out: a key that was exchanged makes no other server. So is `folder`: a
+        project that was moved has the same servers.
         """
         started = (self.command, self.blot(self.args), sorted(self.env), self.cwd)
         return content_id(*started, self.blot(self.url), sorted(self.headers))
@@ -184,7 +188,8 @@ def read(
     servers, wrong = [], {}
     for name, entry in entries.items():
         try:
-            servers.append(server(name, entry, environ))
+            made = server(name, entry, environ)
+            servers.append(replace(made, folder=str(path.parent.resolve())))
         except InputError as error:
             wrong[name] = error
     return servers, wrong

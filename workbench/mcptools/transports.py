@@ -15,6 +15,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -101,7 +102,7 @@ async def local(server: Server, flow: Flow) -> AsyncGenerator[TransportStreams, 
     process = await anyio.open_process(
         [server.command, *server.args],
         env={**environment(), **server.env},
-        cwd=server.cwd or None,
+        cwd=Path(server.folder, server.cwd),
         start_new_session=True,
     )
     flow.process = process.pid
