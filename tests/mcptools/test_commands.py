@@ -37,11 +37,31 @@ def test_servers_are_listed_with_tools_risks_and_changes(project: Path) -> None:
     assert "connected, 2 tools\n  bad__echo  write\n  bad__other  write" in first
     assert "! MCP server gone: x can't be started" in first
     said.write_text("Echo, and more.")
-    assert "bad__echo changed since it was accepted" in CliRunner().invoke(mcp, ["list"]).output
-    assert "is taken" in CliRunner().invoke(mcp, ["accept", "bad__echo"]).output
+    shown = CliRunner().invoke(mcp, ["list"]).output
+    assert '    - "description": "Echo.",\n    + "description": "Echo, and more.",\n' in shown
+    assert "bad__echo changed since it was accepted: description was Echo. and is" in shown
+    accept = re.findall(r"workbench mcp (accept bad__echo \w+)\n", shown)[0].split()
+    said.write_text("Echo, and more than was shown.")
+    with pytest.raises(InputError, match="bad__echo does not say what"):
+        CliRunner().invoke(mcp, accept, catch_exceptions=False)
+    said.write_text("Echo, and more.")
+    assert "is taken" in CliRunner().invoke(mcp, accept).output
     assert "changed" not in CliRunner().invoke(mcp, ["list"]).output
     with pytest.raises(InputError, match="no changed tool"):
-        CliRunner().invoke(mcp, ["accept", "bad__echo"], catch_exceptions=False)
+        CliRunner().invoke(mcp, accept, catch_exceptions=False)
+
+
+def test_all_changes_of_a_server_are_accepted_at_once(project: Path) -> None:
+    entry = {"command": sys.executable, "args": ["-S", "-E", str(HOSTILE), "well"]}
+    for args in (entry["args"], [*entry["args"], "and more"]):
+        (project / "mcp.json").write_text(
+            json.dumps({"mcpServers": {"bad": {**entry, "args": args}}})
+        )
+        shown = CliRunner().invoke(mcp, ["list"]).output
+    assert "its server has another command or address" in shown
+    accept = re.findall(r"workbench mcp (accept bad \w+)\n", shown)[0].split()
+    assert "is taken" in CliRunner().invoke(mcp, accept).output
+    assert "changed" not in CliRunner().invoke(mcp, ["list"]).output
 
 
 def test_to_ask_at_the_terminal_needs_a_terminal(project: Path) -> None:

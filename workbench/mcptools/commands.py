@@ -7,6 +7,7 @@ a command runs.
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 import click
@@ -79,7 +80,7 @@ def serve(
 
 @mcp.command("list")
 def list_() -> None:
-    """Connect the servers of mcp.json; their tools, what is wrong, and which tools changed."""
+    """Connect the servers of mcp.json; their tools, what is wrong, and what changed in tools."""
     from workbench.mcptools.servers import Servers
     from workbench.settings import Settings
     from workbench.tools import Registry
@@ -94,14 +95,24 @@ def list_() -> None:
             for name in status.tools:
                 risk = registry.get(name).risk if name in registry else "not offered"
                 click.echo(f"  {name}  {risk}")
+            for change in status.changes:
+                click.echo(f"  {change.tool} changed since it was accepted:")
+                click.echo(indent(change.diff, "    "))
+                click.echo(f"  To accept it: workbench mcp accept {change.tool} {change.digest}")
+            if len(status.changes) > 1:
+                click.echo(f"  To accept all: workbench mcp accept {status.name} {status.digest}")
         for problem in servers.problems:
             click.echo(f"! {problem}")
 
 
 @mcp.command()
 @click.argument("name")
-def accept(name: str) -> None:
-    """Take the changed tool NAME, or all tools of the server NAME, as they are now."""
+@click.argument("digest")
+def accept(name: str, digest: str) -> None:
+    """Take the changed tool NAME, or all tools of the server NAME, as `mcp list` showed them.
+
+    DIGEST stands there beside each change: if by now it is another one, nothing is taken.
+    """
     from workbench.mcptools.servers import Servers
     from workbench.settings import Settings
     from workbench.tools import Registry
@@ -109,7 +120,7 @@ def accept(name: str) -> None:
     settings = Settings.load()
     with Servers(Registry(settings), settings.root / PINS) as servers:
         servers.load(settings.root / CONFIG)
-        servers.accept(name)
+        servers.accept(name, digest)
     click.echo(f"{name} is taken as it is now")
 
 

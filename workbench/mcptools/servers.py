@@ -26,7 +26,7 @@ from workbench.errors import InputError, ToolError
 from workbench.mcptools import config, foreign
 from workbench.mcptools.config import Server
 from workbench.mcptools.foreign import Said
-from workbench.mcptools.pins import Change, Pinned, Pins
+from workbench.mcptools.pins import Change, Pinned, Pins, digest
 from workbench.sandbox import stopped
 from workbench.tools import Context, Definition, Registry
 from workbench.tools.problems import Problem
@@ -56,6 +56,11 @@ class Status:
     tools: tuple[str, ...]
     problem: str
     changes: tuple[Change, ...]
+
+    @property
+    def digest(self) -> str:
+        """Name of what all its changed tools say now; `Servers.accept` wants it."""
+        return digest(self.changes)
 
 
 @dataclass
@@ -144,14 +149,19 @@ class Servers:
             found += known.problems
         return tuple(found)
 
-    def accept(self, name: str) -> None:
-        """Take a changed tool, or all of a server, as they are now.
+    def accept(self, name: str, seen: str) -> None:
+        """Take a changed tool, or all of a server, as they were when `seen` was its digest.
 
-        Raises InputError where nothing of that name changed.
+        Raises InputError where nothing of that name changed, or it says something else by now.
         """
         for server, known in self._open.items():
             taken = [each for each in known.changes.values() if name in (each.tool, server)]
             if taken:
+                if digest(taken) != seen:
+                    raise InputError(
+                        f"{name} does not say what {seen[:80]!r} stands for",
+                        "Look at what it says now: `workbench mcp list`",
+                    )
                 self._pins.accept(taken)
                 self._offer(known)
                 return
@@ -275,8 +285,7 @@ class Servers:
         if Pinned.of(said, connection.server) != promised:
             raise ToolError(
                 f"{name} changed since it was accepted",
-                "Do without it. A person may look at the change with `workbench mcp list`, and "
-                f"accept it with `workbench mcp accept {name}`",
+                "Do without it. `workbench mcp list` shows a person what changed, to be accepted",
             )
         result = await connection.call(said.called, arguments)
         return foreign.content(connection.server, name, result)
