@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import examples
@@ -117,6 +118,20 @@ def test_what_came_from_elsewhere_may_be_judged_beside_what_was_drawn(root: Path
     Journal(session.agent_sets, CandidateSet).append(made, made)
     assert [s.id for s in session.own_sets()] == ["drawn", "agents"]
     assert [s.id for s in session.judged_sets()] == ["drawn", "agents", "pulled"]
+
+
+def test_other_parameters_make_another_name(root: Path) -> None:
+    session = _session(root, "first")
+    served = session.settings.with_(n_ctx=512)
+    others = (
+        _session(root, "second"),
+        replace(session, seed=1),
+        replace(session, notebook="08-agent"),
+        replace(session, settings=served),
+    )
+    made = [each.name_of("task", ("a", "b")) for each in (session, *others)]
+    assert len({*made, session.name_of("task", ("a",))}) == 6
+    assert session.name_of("task", ("a", "b")) == made[0]
 
 
 @pytest.mark.parametrize("run", ["", "../elsewhere", "a/b", ".hidden", "a b", "бег", "a\n"])

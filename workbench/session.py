@@ -154,6 +154,13 @@ class Session:
         """Where an adapter is trained from `inputs` (records): other inputs, another folder."""
         return self.folder / "training" / content_id(*inputs, length=12)
 
+    def name_of(self, *inputs: object) -> str:
+        """Name of what this notebook makes of `inputs` (records): by it a killed run goes on.
+
+        Another run, seed or served model makes another name.
+        """
+        return content_id(self.notebook, self.run, self.seed, self.settings.serving, *inputs)
+
     def given(self, path: Path) -> Path:
         """`path`, or its sample when this is a notebook opened by hand and the file isn't there.
 

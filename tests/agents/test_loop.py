@@ -27,7 +27,14 @@ from workbench.agents.chat_model import BackendChat
 from workbench.agents.state import AgentRun, Budget
 from workbench.approval import Decision, Grants, InTurn, Policy, Rule
 from workbench.approval.grants import GOOD_S
-from workbench.errors import ApprovalError, ContextError, InputError, ServerError, ToolError
+from workbench.errors import (
+    ApprovalError,
+    BackendError,
+    ContextError,
+    InputError,
+    ServerError,
+    ToolError,
+)
 from workbench.records import Delta, ToolCall
 from workbench.settings import Settings
 from workbench.tools import Context
@@ -690,6 +697,20 @@ def test_a_run_of_a_name_that_is_taken_is_refused(bench):
         agent.run("What colour?", id="r1")
     with pytest.raises(InputError, match="no run r2"):
         agent.go_on("r2")
+
+
+def test_a_run_that_is_asked_for_again_goes_on_and_repeats_no_call(bench):
+    ran = []
+    write = replace(SHELL, run=lambda arguments, context: ran.append(arguments) or {"ran": 1})
+    script = [calling(("shell", {"command": "ls"})), BackendError("It broke", "Mend it")]
+    agent = bench(script, definitions=(write,))
+    with pytest.raises(BackendError):
+        agent.run("List.", id="r1", resume=True)
+    agent.close()
+    again = bench(["Listed."], definitions=(write,))
+    done = again.run("List.", id="r1", resume=True)
+    assert (done.answer, [made.tool for made in done.calls], len(ran)) == ("Listed.", ["shell"], 1)
+    assert again.run("List.", id="r1", resume=True) == done
 
 
 @pytest.mark.parametrize("then", ["another agent", "checkpoints deleted"])

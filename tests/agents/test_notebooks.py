@@ -9,16 +9,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import nbformat
+import pytest
+from agent_parts import Scripted, calling
+from debate_parts import Speaker, decision
 from mcp_parts import HOSTILE
 
-from workbench import tracing
+from workbench import agents, tracing
 from workbench.agents.calls import Calls, Told
 from workbench.consilium.roles import ROLES
+from workbench.errors import BackendError
 from workbench.records import ToolCall
+from workbench.session import Session
 from workbench.settings import Settings
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LOCAL = {"command": sys.executable, "args": ["-S", "-E", str(HOSTILE), "well"]}
+BACKEND = SimpleNamespace(model="f" * 64, close=lambda: None)
 RULES = 'rules: [{tool: "*", decide: reject, reason: not in this project}]'
 
 
@@ -36,7 +42,7 @@ def begun(folder: Path, sources: list[str]) -> dict[str, Any]:
     settings = Settings(root=folder, home=folder / "home")
     names |= {
         "settings": settings,
-        "session": SimpleNamespace(agents=folder / "agents"),
+        "session": Session("test", "first", 0, settings),
         "tracer": tracing.Tracer(folder / "spans.jsonl", settings),
         "backends": SimpleNamespace(load=lambda *given, **more: None),
     }
@@ -65,6 +71,55 @@ def test_roles_keep_the_rules_of_the_project(tmp_path: Path) -> None:
         told = reads(names["calls"](ROLES["dev"]))
         assert told.state == state, told.text
         assert ("not in this project" in told.text) == bool(rules)
+
+
+def test_a_debate_that_broke_off_goes_on_in_the_same_cell(tmp_path: Path, capsys: Any) -> None:
+    sources = cells("14-consilium")
+    model = Speaker(replies={"director decides": [BackendError("It broke", "Mend it"), decision()]})
+    documents = SimpleNamespace(search=lambda *given: (), close=lambda: None)
+    names = begun(tmp_path, sources) | {
+        "backends": SimpleNamespace(load=lambda *given, **more: BACKEND),
+        "embedder": None,
+        "RoleKnowledge": lambda *given, **more: documents,
+        "BackendChat": lambda **given: model,
+        "chosen": ("dev", "qa"),
+    }
+    debating = next(each for each in sources if "def calls" in each)
+    with pytest.raises(BackendError):
+        exec(debating, names)
+    exec(debating, names)
+    assert len(model.asked) == 6
+    exec(debating, names)
+    assert len(model.asked) == 6
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"debate {names['debate'].id}"
+    assert len({line for line in printed if line.startswith("debate")}) == 1
+
+
+def test_an_agent_that_broke_off_goes_on_in_the_same_cell(tmp_path: Path, monkeypatch: Any) -> None:
+    sources = cells("08-agent")
+    (tmp_path / "approval.yaml").write_text('rules: [{tool: "*", decide: approve}]')
+    plan = json.dumps({"steps": [{"tool": "write_file", "why": "so"}]})
+    one, other = (
+        [plan, calling(("write_file", {"path": f"{name}.txt", "content": name}))] for name in "ab"
+    )
+    model = Scripted(script=["Warm.", *one, "Done.", *other, BackendError("It broke", "Mend it")])
+    monkeypatch.setattr(agents, "BackendChat", lambda **given: model)
+    names = begun(tmp_path, sources) | {
+        "backends": SimpleNamespace(load=lambda *given, **more: BACKEND),
+        "table": lambda head, rows: list(rows),
+        "tools_offered": "write_file",
+    }
+    exec(sources[2], names)
+    exec(sources[3], names)
+    with pytest.raises(BackendError):
+        exec(sources[4], names)
+    for script in (["Warm.", "Done too."], ["Warm."]):
+        model.script = script
+        exec(sources[4], names)
+        made = [(run.answer, [call.state for call in run.calls]) for run in names["runs"]]
+        assert made == [("Done.", ["succeeded"]), ("Done too.", ["succeeded"])]
+    names["servers"].close()
 
 
 def test_servers_of_the_project_offer_their_tools_until_the_end(tmp_path: Path) -> None:

@@ -281,6 +281,18 @@ def test_a_model_that_fails_leaves_what_was_said(tmp_path):
     assert bench.go_on("d1") == debate
 
 
+def test_a_debate_that_is_asked_for_again_goes_on(tmp_path):
+    model = Speaker(replies={"director decides": ServerError("It is down", "Wait")})
+    bench = consilium(tmp_path, model)
+    with pytest.raises(ServerError):
+        bench.run(TASK, roles=THREE, id="d1", resume=True)
+    model.replies = {}
+    debate = bench.run(TASK, roles=THREE, id="d1", resume=True)
+    assert (debate.id, len(model.asked)) == ("d1", 8)
+    assert bench.run(TASK, roles=THREE, id="d1", resume=True) == debate
+    assert len(model.asked) == 8
+
+
 def test_of_roles_asked_at_once_those_that_answered_are_kept(tmp_path):
     model = Speaker(replies={"dev answers": ServerError("It is down", "Wait")})
     bench = consilium(tmp_path, model, at_once=3)

@@ -108,24 +108,24 @@ class Agent:
             for _ in model.stream([SystemMessage(self._system), HumanMessage("?")]):
                 break
 
-    def knows(self, id: str) -> bool:
-        """Whether there is a run of that name, over or not."""
-        return bool(self._state(id))
-
     def run(
         self,
         task: str,
         *,
         id: str | None = None,
+        resume: bool = False,
         asker: Asker | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> AgentRun:
         """Work on a task until there is an answer, or a decision is needed that nobody gives.
 
-        `id` names the run among these checkpoints, where none of that name may be yet.
+        `id` names the run among these checkpoints. One of that name that is there already,
+        whatever its task, goes on with `resume` as `go_on` does; without, InputError is raised.
         """
         id = id or uuid.uuid4().hex
         if self._state(id):
+            if resume:
+                return self.go_on(id, asker=asker, progress=progress)
             raise InputError(f"There is a run {id} already", "Go on with it, or take another name")
         with self._tracer.span("agent", self.name, input=task) as span:
             place = Place(span.trace_id, span.id)

@@ -122,6 +122,7 @@ class Consilium:
         director: DirectorChoice = "local",
         seed: int = 0,
         id: str | None = None,
+        resume: bool = False,
         asker: Asker | None = None,
         progress: Callable[[Said], None] | None = None,
     ) -> Debate:
@@ -130,18 +131,22 @@ class Consilium:
         With `director="cloud"` the decision is made behind DIRECTOR_BASE_URL, to which the
         task, the notes and what the roles said are sent; otherwise nothing is sent
         anywhere, and neither stands in for the other. `seed` and task draw the order of
-        the answers. `id` names the debate. `progress` is told what was said.
+        the answers. `id` names the debate. One of that name that is there already, whatever
+        its task and roles, goes on with `resume` as `go_on` does. `progress` is told what
+        was said.
 
-        Raises InputError for an empty task, unknown or fewer than two roles and a name
-        that is taken, SettingsError where no cloud director is configured; these before
-        anyone is asked. Raises BackendError or ServerError where a model fails: what was
-        said is kept, and `go_on` goes on.
+        Raises InputError for an empty task, unknown or fewer than two roles and, without
+        `resume`, a name that is taken, SettingsError where no cloud director is configured;
+        these before anyone is asked. Raises BackendError or ServerError where a model fails:
+        what was said is kept, and `go_on` goes on.
         """
         id = id or uuid.uuid4().hex
         self._check(task, roles, id)
+        if resume and self._has(id):
+            return self.go_on(id, director=director, asker=asker, progress=progress)
         voice = self._directing(director)
         with self._alone(id) as folder:
-            if (folder / "question.json").exists():
+            if self._has(id):
                 raise InputError(
                     f"There is a debate {id} already", "Go on with it, or take another name"
                 )
@@ -174,7 +179,7 @@ class Consilium:
         `director` decides anew who directs; None leaves it as it was asked for. Raises
         InputError where there is no such debate, and what `run` raises.
         """
-        if not _ID.fullmatch(id) or not (self._folder / id / "question.json").is_file():
+        if not _ID.fullmatch(id) or not self._has(id):
             raise InputError(f"There is no debate {id}", "Start it with run(task, roles=...)")
         with self._alone(id) as folder:
             [question] = journal.read(folder / "question.json", Question)
@@ -303,6 +308,9 @@ class Consilium:
             raise InputError(
                 f"There is no role {', '.join(unknown)}", f"Use {', '.join(self._roles)}"
             )
+
+    def _has(self, id: str) -> bool:
+        return (self._folder / id / "question.json").is_file()
 
     @contextmanager
     def _alone(self, id: str) -> Iterator[Path]:

@@ -89,9 +89,7 @@ class Panel:
             system=system,
             name=f"{role.name} answers",
         ) as agent:
-            if agent.knows(run):
-                return agent.go_on(run, asker=asker)
-            return agent.run(user, id=run, asker=asker)
+            return agent.run(user, id=run, resume=True, asker=asker)
 
     def criticise(self, question: Question, role: Role, answers: Mapping[str, Answer]) -> Critique:
         """What a role says to all answers. Raises BackendError for a reply of no use."""
