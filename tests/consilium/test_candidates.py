@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
-from debate_parts import NAMES, Speaker, consilium
+from dataclasses import replace
 
+import pytest
+from agent_parts import Scripted, calling
+from debate_parts import NAMES, ROLES, Speaker, consilium, critique, decision
+
+from workbench import tracing
+from workbench.agents.calls import Calls
+from workbench.approval import Grants, Policy
 from workbench.consilium.candidates import candidate_sets, decided
+from workbench.errors import BackendError
+from workbench.knowledge import Hit, Passage
 from workbench.preferences.splits import connect
-from workbench.records import CandidateSet, Message, Prompt, decode, encode
+from workbench.records import CandidateSet, Message, Origin, Prompt, decode, encode
+from workbench.settings import Settings
+from workbench.tools import Context, Registry
 
 
 @pytest.fixture
@@ -45,6 +55,30 @@ def test_a_part_of_a_reply_has_not_the_tokens_of_the_whole(debate):
 
 def test_the_same_candidates_come_of_the_same_debate(debate):
     assert candidate_sets(debate) == candidate_sets(debate)
+
+
+def test_what_a_role_found_by_itself_is_of_the_origin(tmp_path):
+    """Found before the model failed, and not searched again."""
+    settings = Settings(root=tmp_path, home=tmp_path / "home")
+    registry = Registry(settings)
+    tracer = tracing.Tracer(tmp_path / "spans.jsonl", settings)
+    keys = Hit(Passage("ab" * 16, "security/keys.md", 3, "Keys", "Keys lie in the safe."), 0.9)
+
+    def calls(role):
+        context = Context(settings, tmp_path, search=lambda query, k: [keys])
+        return Calls(registry, Grants(tmp_path / "grants.sqlite"), Policy(), context, tracer)
+
+    roles = {**ROLES, "dev": replace(ROLES["dev"], tools=("search_knowledge",))}
+    search = calling(("search_knowledge", {"query": "keys"}))
+    model = Scripted(script=[search, search, BackendError("It broke", "Mend it")])
+    bench = consilium(tmp_path, model, roles=roles, calls=calls)
+    with pytest.raises(BackendError):
+        bench.run("Where are the keys?", roles=("dev", "qa"), id="d1")
+    model.script = ["In the safe.", "Hm.", critique(), critique(), decision()]
+    debate = bench.go_on("d1")
+    assert [answer.passages for answer in debate.answers] == [(keys,), ()]
+    origins = {each.prompt.origin for each in candidate_sets(debate)}
+    assert origins == {Origin(documents=("security/keys.md",), debate="d1")}
 
 
 def test_a_split_keeps_what_one_debate_said_on_one_side(debate, tmp_path):

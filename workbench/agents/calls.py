@@ -13,9 +13,10 @@ request, and comes again with the decision.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import tools
 from workbench.approval import (
@@ -33,6 +34,9 @@ from workbench.records import ToolCall
 from workbench.tools import Context, Definition, Registry
 from workbench.tracing import Tracer
 from workbench.tracing.spans import blot
+
+if TYPE_CHECKING:
+    from workbench.knowledge import Hit
 
 INTERRUPTED = (
     "This call was under way when the process ended. Nobody knows whether it had its effect, "
@@ -70,6 +74,20 @@ class Calls:
         self.registry = registry
         self._grants, self._policy = grants, policy
         self._context, self._tracer = context, tracer
+
+    def telling(self, found: Callable[[Sequence[Hit]], object]) -> Calls:
+        """The same calls; `found` is told what a search finds before the model is."""
+        search = self._context.search
+        if search is None:
+            return self
+
+        def told(query: str, k: int) -> Sequence[Hit]:
+            hits = search(query, k)
+            found(hits)
+            return hits
+
+        context = replace(self._context, search=told)
+        return Calls(self.registry, self._grants, self._policy, context, self._tracer)
 
     def make(self, call: ToolCall, *, run: str, step: int) -> Told | Request:
         """What came of the call; the request where nobody has decided about it yet.

@@ -5,8 +5,9 @@
     print(debate.decision.text, debate.director.said)
 
 Everything that is said is on disk before the next one is asked, in a folder of the
-debate's name: `question.json`, `answers.jsonl`, `critiques.jsonl`, `decision.jsonl`. A
-debate that was killed goes on with `go_on(id)`; who has spoken is not asked again.
+debate's name: `question.json`, `answers.jsonl`, `critiques.jsonl`, `decision.jsonl`; for
+each role with tools also its checkpoints and the passages that it found. A debate that was
+killed goes on with `go_on(id)`; who has spoken is not asked again.
 
 What runs together: a local engine computes one prompt at a time (its batches are many
 answers to one prompt, and roles have different ones), so roles are asked in turn, and the

@@ -26,6 +26,8 @@ from workbench.consilium.record import (
 )
 from workbench.consilium.roles import Role
 from workbench.consilium.voice import Voice
+from workbench.journal import Journal
+from workbench.knowledge import Hit
 from workbench.records import FinishReason
 from workbench.tracing import Tracer
 
@@ -61,7 +63,9 @@ class Panel:
             reply = self._voice.say(f"{role.name} answers", messages)
             return Answer(role.name, reply.completion, notes, (), reply.usage, reply.seconds)
         system, user = (message.content for message in messages)
-        run = self._as_agent(question, role, self._calls(role), system, user, asker)
+        kept = Journal(self._folder / question.id / f"{role.name}.found.jsonl", Hit)
+        calls = self._calls(role).telling(lambda hits: kept.append(*hits))
+        run = self._as_agent(question, role, calls, system, user, asker)
         completion = self._voice.completion(
             f"{role.name} answers",
             run.answer,
@@ -70,7 +74,10 @@ class Panel:
             seconds=run.seconds,
             trace_id=run.trace_id,
         )
-        return Answer(role.name, completion, notes, run.calls, run.usage, run.seconds)
+        noted = {hit.passage.id for hit in notes}
+        found = {hit.passage.id: hit for hit in kept if hit.passage.id not in noted}
+        shown = (*notes, *found.values())
+        return Answer(role.name, completion, shown, run.calls, run.usage, run.seconds)
 
     def _as_agent(
         self, question: Question, role: Role, calls: Calls, system: str, user: str, asker: Asker

@@ -84,8 +84,9 @@ class Question:
 class Answer:
     """What a role answered by itself.
 
-    `passages` are the notes that it alone was shown, `calls` the tool calls that it
-    made. `usage` and `seconds` are those of all model and tool calls behind it.
+    `passages` are those that it alone was shown: its notes, then what it found with its
+    tools. `calls` are the tool calls that it made. `usage` and `seconds` are those of all
+    model and tool calls behind it.
     """
 
     role: str
