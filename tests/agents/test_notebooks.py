@@ -73,6 +73,21 @@ def test_roles_keep_the_rules_of_the_project(tmp_path: Path) -> None:
         assert ("not in this project" in told.text) == bool(rules)
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_that_is_needed_alone_debates_with_another(tmp_path: Path, role: str) -> None:
+    sources = cells("14-consilium")
+    for named, proposed in ((role, "dev"), ("", role)):
+        names = begun(tmp_path, sources) | {
+            "roles": named,
+            "proposed": SimpleNamespace(roles=(proposed,)),
+            "table": lambda head, rows: list(rows),
+        }
+        exec(next(each for each in sources if "chosen =" in each), names)
+        first, other = names["chosen"]
+        assert first == role != other
+        assert other in ROLES
+
+
 def test_a_debate_that_broke_off_goes_on_in_the_same_cell(tmp_path: Path, capsys: Any) -> None:
     sources = cells("14-consilium")
     model = Speaker(replies={"director decides": [BackendError("It broke", "Mend it"), decision()]})

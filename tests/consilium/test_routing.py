@@ -12,7 +12,7 @@ from examples import STRANGE_TEXTS
 from routing_tasks import score, tasks
 
 from workbench.consilium.roles import DEFAULT, ROLES
-from workbench.consilium.routing import TOOLS, Examples, Route, registered, route
+from workbench.consilium.routing import TOOLS, Examples, Route, debaters, registered, route
 from workbench.consilium.vocabulary import CONCEPTS, TOOL_CUES
 from workbench.consilium.words import Phrases
 from workbench.knowledge import Embedder
@@ -157,6 +157,19 @@ def test_what_nobody_claims_is_for_dev_and_says_so():
     found = route("!!!")
     assert found == Route((DEFAULT,), (), "local", found.reasons)
     assert [reason.because for reason in found.reasons] == ["no other role was found"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((), ("architect", "qa")),
+        (("ux",), ("ux", "architect")),
+        (("architect",), ("architect", "qa")),
+        (("seo", "dev", "qa"), ("seo", "dev", "qa")),
+    ],
+)
+def test_at_least_two_debate(names, expected):
+    assert debaters(names) == expected
 
 
 def test_a_tool_that_no_chosen_role_may_use_brings_dev():

@@ -41,6 +41,9 @@ _REGISTERED = {
     "git": ("git", "git_write"),
 }
 
+_COMPANY = ("architect", "qa")
+"""Who debates with a role that a task needs alone."""
+
 _NEEDED = 2
 _NEAR, _VERY_NEAR = 0.9, 1.0
 _UNDERSTOOD = 0.6
@@ -76,6 +79,12 @@ class Route:
 def registered(tool: str) -> tuple[str, ...]:
     """The tools of the registry that are of one kind of `TOOLS`."""
     return _REGISTERED.get(tool, (tool,))
+
+
+def debaters(names: tuple[str, ...]) -> tuple[str, ...]:
+    """`names` as they are from two on; fewer in the company of architect or qa, or of both."""
+    others = [name for name in _COMPANY if name not in names]
+    return (*names, *others[: max(0, 2 - len(names))])
 
 
 @dataclass(frozen=True)
