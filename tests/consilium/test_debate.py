@@ -184,7 +184,16 @@ def _seeds_where(bench, role, letter):
             yield seed
 
 
-def test_whose_answer_is_followed_does_not_dissent(tmp_path):
+def test_whose_answer_is_followed_may_hold_another_to_be_better(tmp_path):
+    model = Speaker(best="A")
+    bench = consilium(tmp_path, model)
+    model.replies = {"dev criticises": critique(best="B", critique="Mine loses data.")}
+    debate = bench.run(TASK, roles=THREE, seed=next(_seeds_where(bench, "dev", "A")))
+    assert debate.decision.basis == "dev"
+    assert debate.dissent == (Dissent("dev", "Mine loses data.", "role"),)
+
+
+def test_the_director_lists_each_answer_once_and_not_the_one_it_follows(tmp_path):
     twice = [{"answer": "A", "why": "x"}, {"answer": "B", "why": "y"}, {"answer": "B", "why": "z"}]
     model = Speaker(replies={"director decides": decision(dissent=twice)})
     debate = consilium(tmp_path, model).run(TASK, roles=THREE)

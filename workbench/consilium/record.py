@@ -185,9 +185,7 @@ class Debate:
         silent = [
             Dissent(critique.role, critique.text, "role")
             for critique in self.critiques
-            if critique.best != self.decision.basis
-            and critique.role != self.decision.basis
-            and critique.role not in named
+            if critique.best != self.decision.basis and critique.role not in named
         ]
         return (*self.decision.dissent, *silent)
 
