@@ -138,6 +138,14 @@ def test_a_broken_document_is_one_clear_line(shelves):
     assert open_again().search("qa", "key")
 
 
+def test_hidden_files_and_folders_are_no_documents(shelves):
+    folder, open_again = shelves
+    write(folder, "seo/.ipynb_checkpoints/notes-checkpoint.md", "The key is old.\n")
+    (folder / "ux" / "key.md").mkdir(parents=True)
+    knowledge = open_again()
+    assert [knowledge.search(role, "key") for role in ("seo", "ux")] == [(), ()]
+
+
 def test_passages_are_cited_in_the_record_and_in_the_trace(shelves, tmp_path):
     _, open_again = shelves
     settings = Settings(root=tmp_path, home=tmp_path / "home")

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.knowledge import Embedder, Hit, Store, read_documents
-from workbench.knowledge.documents import SUFFIXES
+from workbench.knowledge.documents import document_files
 from workbench.tracing import Tracer
 
 SHARED = "handbook"
@@ -101,8 +101,7 @@ class RoleKnowledge:
 
     def _refresh(self, shelf: str) -> int:
         folder = self._folder / shelf
-        has_any = any(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
-        passages = read_documents(folder) if has_any else []
+        passages = read_documents(folder) if document_files(folder) else []
         if shelf != SHARED:  # a source names one document wherever it is cited
             passages = [replace(p, source=f"{shelf}/{p.source}") for p in passages]
         if shelf not in self._open:

@@ -38,6 +38,17 @@ class Passage:
     text: str
 
 
+def document_files(folder: Path) -> list[Path]:
+    """The .md and .txt files below `folder`, in order of path; hidden ones are left out."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
 def read_documents(folder: Path | str, *, words: int = WORDS) -> list[Passage]:
     """Passages of every .md and .txt file below `folder`, in order of path and line.
 
@@ -47,13 +58,7 @@ def read_documents(folder: Path | str, *, words: int = WORDS) -> list[Passage]:
     one is not UTF-8.
     """
     folder = Path(folder)
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    files = document_files(folder)
     if not files:
         raise InputError(
             f"There are no documents in {folder}", f"Put {' or '.join(SUFFIXES)} files there"
