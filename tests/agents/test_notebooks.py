@@ -137,6 +137,20 @@ def test_an_agent_that_broke_off_goes_on_in_the_same_cell(tmp_path: Path, monkey
     names["servers"].close()
 
 
+@pytest.mark.parametrize("documents", [True, False])
+def test_documents_are_searched_where_there_are_any(tmp_path: Path, documents: bool) -> None:
+    sources = cells("08-agent")
+    if documents:
+        (tmp_path / "datasets" / "knowledge").mkdir(parents=True)
+        (tmp_path / "datasets" / "knowledge" / "oil.md").write_text("Oil is changed each year.")
+    names = begun(tmp_path, sources) | {"table": lambda head, rows: list(rows)}
+    exec(sources[2], names)
+    exec(sources[3], names)
+    names["servers"].close()
+    assert ("search_knowledge" in names["registry"]) == documents
+    assert (names["search"] is not None) == documents
+
+
 def test_servers_of_the_project_offer_their_tools_until_the_end(tmp_path: Path) -> None:
     sources = cells("08-agent")
     (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"theirs": LOCAL}}))

@@ -10,13 +10,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 from click.testing import CliRunner
-from mcp_parts import HOSTILE
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp_parts import HOSTILE, settings
 
 from workbench.errors import InputError
-from workbench.mcptools.commands import mcp
+from workbench.mcptools.commands import _calls, mcp
+from workbench.records import ToolCall
 
 SAMPLES = Path(__file__).resolve().parents[2] / "datasets" / "samples" / "mcp"
 
@@ -85,6 +89,38 @@ def test_a_tool_of_a_domain_that_would_not_be_the_one_served_is_refused(
     domain.write_text(json.dumps({"name": "mine", "tools": tools}))
     with pytest.raises(InputError, match="the name is taken twice"):
         CliRunner().invoke(mcp, ["serve", "--domain", str(domain)], catch_exceptions=False)
+
+
+def test_documents_are_searched_where_there_are_any(project: Path) -> None:
+    given = settings(project)
+    assert "search_knowledge" not in _calls(given, None, project, None).registry
+    folder = project / "datasets" / "knowledge" / "dev"
+    folder.mkdir(parents=True)
+    (folder / "broken.md").write_bytes(b"\xff")
+    calls = _calls(given, None, project, None)
+    assert "search_knowledge" in calls.registry
+    search = ToolCall("c", "search_knowledge", '{"query": "Oil?"}')
+    told = calls.make(search, run="r", step=0)
+    assert "broken.md can't be read" in told.text
+
+
+@pytest.mark.slow
+def test_a_client_finds_the_passages_of_the_documents(project: Path) -> None:
+    folder = project / "datasets" / "knowledge" / "dev"
+    folder.mkdir(parents=True)
+    (folder / "oil.md").write_text("# Oil\n\nOil is changed each year.\n")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    serve = ["-m", "mcp_stdio", "serve", "--workspace", str(project)]
+    server = StdioServerParameters(command=sys.executable, args=serve, env=environment)
+
+    async def ask() -> str:
+        async with stdio_client(server) as streams, ClientSession(*streams) as session:
+            await session.initialize()
+            told = await session.call_tool("search_knowledge", {"query": "When is oil changed?"})
+            return told.content[0].text
+
+    [found] = json.loads(anyio.run(ask))["passages"]
+    assert (found["source"], found["text"]) == ("dev/oil.md", "Oil is changed each year.")
 
 
 @pytest.mark.slow

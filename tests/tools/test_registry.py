@@ -36,6 +36,15 @@ def workbench_tools():
 """
 
 
+def test_a_tool_that_can_not_work_here_is_not_offered(tmp_path):
+    registry = Registry(settings_of(tmp_path), without=("search_knowledge",))
+    assert [d.name for d in registry] == [name for name in BUILT_IN if name != "search_knowledge"]
+    taken = replace(registry.get("git"), name="search_knowledge", source="elsewhere")
+    registry.connect("elsewhere", [taken])
+    assert "search_knowledge" not in registry
+    assert "taken twice" in registry.problems[0].reason
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Install a package of one module with an entry point, as pip leaves it."""

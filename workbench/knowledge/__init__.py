@@ -11,6 +11,7 @@ from __future__ import annotations
 from workbench.knowledge.documents import Passage, read_documents
 from workbench.knowledge.embeddings import Embedder
 from workbench.knowledge.grounding import ground
+from workbench.knowledge.searcher import searcher
 from workbench.knowledge.store import Hit, Store
 
-__all__ = ["Embedder", "Hit", "Passage", "Store", "ground", "read_documents"]
+__all__ = ["Embedder", "Hit", "Passage", "Store", "ground", "read_documents", "searcher"]

@@ -131,11 +131,15 @@ def _calls(
     from workbench.agents.calls import Calls
     from workbench.approval import Grants, Policy
     from workbench.errors import InputError
+    from workbench.knowledge import searcher
     from workbench.tools import Context, Registry
     from workbench.tracing import Tracer
 
     rules = policy or settings.root / POLICY
-    registry = Registry(settings)
+    traces = settings.datasets / "traces"
+    tracer = Tracer(traces / "mcp.jsonl", settings, session="mcp")
+    search = searcher(settings.datasets / "knowledge", tracer=tracer)
+    registry = Registry(settings, without=() if search else ("search_knowledge",))
     if domain:
         registry.connect(f"domain {domain.name}", domain.tools)
         for tool in domain.tools:
@@ -144,11 +148,10 @@ def _calls(
                     f"The domain {domain.name} can't serve {tool.name}: the name is taken twice",
                     "Give the tool another name, and list it once",
                 )
-    traces = settings.datasets / "traces"
     return Calls(
         registry,
         Grants(traces / "mcp-grants.sqlite"),
         Policy.load(rules) if policy or rules.exists() else Policy(),
-        Context(settings, workspace=workspace),
-        Tracer(traces / "mcp.jsonl", settings, session="mcp"),
+        Context(settings, workspace=workspace, search=search),
+        tracer,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from workbench.errors import InputError
 from workbench.records import Tool
@@ -40,9 +40,13 @@ BUILT_IN = {
 
 
 class Registry:
-    """The tools there are. Iterates over definitions: built-in ones first, others by name."""
+    """The tools there are. Iterates over definitions: built-in ones first, others by name.
 
-    def __init__(self, settings: Settings) -> None:
+    `without` names built-in tools that can't work here: they are not offered.
+    """
+
+    def __init__(self, settings: Settings, *, without: Collection[str] = ()) -> None:
+        self._without = frozenset(without)
         self._built_in = _built_in(settings)
         self._manifests = Manifests(settings.tools, network=settings.allow_network_tools)
         self._plugins = Plugins()
@@ -82,7 +86,8 @@ class Registry:
                     + ("The built-in tool stays." if name in BUILT_IN else "Neither is offered."),
                 )
             )
-        self._tools, self.problems = tools, tuple(problems)
+        self._tools = {name: tools[name] for name in tools if name not in self._without}
+        self.problems = tuple(problems)
 
     def connect(self, source: str, definitions: Iterable[Definition]) -> None:
         """Take in the tools of a source that is open now, in place of those it gave before."""
