@@ -20,7 +20,7 @@ class Trouble:
     state: int = 200
     text: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    does: str = ""  # "hang", "drop", "drip", "flood"
+    does: str = ""  # "hang", "drop", "drip", "drip a header", "flood"
 
 
 @dataclass
@@ -90,6 +90,15 @@ def running(*says: str) -> Iterator[ChatServer]:
                         self.wfile.write(b" ")
                     except OSError:
                         return
+            elif trouble.does == "drip a header":
+                self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+                for _ in range(60):
+                    state.done.wait(0.05)
+                    try:
+                        self.wfile.write(b"x")
+                    except OSError:
+                        return
+                self.wfile.write(b"\r\n\r\n")
             elif trouble.does == "flood":
                 self.send_response(200)
                 self.end_headers()

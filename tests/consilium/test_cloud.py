@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -210,12 +211,13 @@ def test_what_does_not_pass_is_one_clear_error(tmp_path, server, trouble, told, 
     assert spans(tmp_path)[-1].error is not None
 
 
-@pytest.mark.parametrize("does", ["hang", "drip"])
+@pytest.mark.parametrize("does", ["hang", "drip", "drip a header"])
 def test_a_server_that_does_not_end_is_left(tmp_path, server, does):
     server.troubles = [Trouble(does=does)] * 2
     with pytest.raises(ServerError, match=r"did not answer in 0\.3 s"):
         chat(tmp_path, server, seconds=0.3, attempts=2).invoke("Hello")
     assert len(server.asked) == 2
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
 def test_a_wrong_key_is_told_and_not_shown(tmp_path, server):

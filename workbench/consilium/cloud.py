@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -34,6 +33,7 @@ from pydantic import PrivateAttr, SecretStr
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from workbench.characters import hidden
+from workbench.consilium.deadline import Deadline
 from workbench.errors import InputError, ServerError, SettingsError
 from workbench.records import Usage
 from workbench.settings import Settings
@@ -159,14 +159,8 @@ class CloudChat(BaseChatModel):
         to = f"{self.base_url}/chat/completions"
         self._tracer.start("chain", f"sent to {self.host}", input={"to": to, "body": body}).finish()
         label = f"{self.model_name} at {self.host}"
-        by_proxy = not is_loopback(urlsplit(self.base_url).hostname or "")
-        with (
-            httpx.Client(
-                timeout=self.seconds, follow_redirects=False, trust_env=by_proxy
-            ) as client,
-            self._tracer.span("generation", "cloud", input=body["messages"], model=label) as span,
-        ):
-            message = self._patiently(lambda: self._post(client, to, body))
+        with self._tracer.span("generation", "cloud", input=body["messages"], model=label) as span:
+            message = self._patiently(lambda: self._post(to, body))
             used: Any = message.usage_metadata
             span.finish(
                 output=message.text,
@@ -193,28 +187,35 @@ class CloudChat(BaseChatModel):
             reraise=True,
         )(post)
 
-    def _post(self, client: httpx.Client, to: str, body: Mapping[str, Any]) -> AIMessage:
+    def _post(self, to: str, body: Mapping[str, Any]) -> AIMessage:
         """One request. Raises ServerError; `_Passing` where another attempt may help."""
         key = self.api_key.get_secret_value()
         headers = {"Accept-Encoding": "identity"}
         headers |= {"Authorization": f"Bearer {key}"} if key else {}
         late = f"did not answer in {self.seconds:g} s"
-        ends = time.monotonic() + self.seconds
+        by_proxy = not is_loopback(urlsplit(self.base_url).hostname or "")
         content = b""
         try:
-            with client.stream("POST", to, json=body, headers=headers) as response:
+            with (
+                Deadline(self.seconds) as deadline,
+                httpx.Client(
+                    timeout=self.seconds, follow_redirects=False, trust_env=by_proxy
+                ) as client,
+                client.stream(
+                    "POST", to, json=body, headers=headers, extensions={"trace": deadline.watch}
+                ) as response,
+            ):
                 for piece in response.iter_bytes():
                     content += piece
                     if len(content) > _LONGEST_ANSWER:
                         raise self._lasting(f"answered with more than {_LONGEST_ANSWER:,} bytes")
-                    if time.monotonic() > ends:
-                        raise self._passing(late)
-        except httpx.TimeoutException:
-            raise self._passing(late) from None
         except httpx.TransportError as error:
-            raise self._passing(f"can't be reached ({error})") from None
+            in_time = not (deadline.passed or isinstance(error, httpx.TimeoutException))
+            raise self._passing(f"can't be reached ({error})" if in_time else late) from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise self._lasting(f"can't be asked ({error})") from None
+        if deadline.passed:  # the answer may be cut off
+            raise self._passing(late)
         if response.status_code != httpx.codes.OK:
             raise self._refusal(response, content)
         return self._read(content)
