@@ -839,12 +839,71 @@ time.sleep(60)""",
         "takes shared memory, which no limit of a process bounds",
         """
 import mmap
-held = []
-while True:
-    held.append(mmap.mmap(-1, 1 << 24))
-    held[-1].write(bytes(1 << 24))""",
-        says="",
-        ended=("memory",),
+def fill():
+    held = []
+    while True:
+        held.append(mmap.mmap(-1, 1 << 24))
+        held[-1].write(bytes(1 << 24))
+attempt(fill)""",
+        limits=SMALL,
+    ),
+    python(
+        "memory advised away",
+        "takes shared memory and says that it is not needed, so that it counts as nobody's",
+        """
+import mmap
+def fill():
+    held = []
+    for _ in range(256):
+        held.append(mmap.mmap(-1, 1 << 20))
+        held[-1].write(bytes(1 << 20)); held[-1].madvise(mmap.MADV_DONTNEED)
+    return len(held)
+attempt(fill)""",
+        limits=SMALL,
+    ),
+    python(
+        "memory of a child that ended",
+        "has its shared memory written by children that are gone by then",
+        """
+import mmap
+def fill():
+    held = []
+    for _ in range(64):
+        held.append(mmap.mmap(-1, 1 << 22))
+        child = os.fork()
+        if child == 0: held[-1].write(bytes(1 << 22)); os._exit(0)
+        os.waitpid(child, 0)
+    return len(held)
+attempt(fill)""",
+        limits=SMALL,
+    ),
+    python(
+        "memory behind one page",
+        "takes shared memory and keeps a map of its first page only",
+        """
+libc.mmap.restype = ctypes.c_void_p
+def fill():
+    for _ in range(256):
+        at = libc.mmap(None, ctypes.c_size_t(1 << 20), 3, 0x21, -1, ctypes.c_long(0))
+        if at == ctypes.c_void_p(-1).value: raise OSError(ctypes.get_errno(), 'mmap')
+        ctypes.memset(at, 1, 1 << 20)
+        libc.munmap(ctypes.c_void_p(at + 4096), ctypes.c_size_t((1 << 20) - 4096))
+    return 'all'
+attempt(fill)""",
+        limits=SMALL,
+    ),
+    python(
+        "memory of /dev/zero",
+        "takes shared memory by mapping the device of zeros",
+        """
+import mmap
+def fill():
+    held, zeros = [], os.open('/dev/zero', os.O_RDWR)
+    for _ in range(64):
+        held.append(mmap.mmap(zeros, 1 << 22))
+        held[-1].write(bytes(1 << 22)); held[-1].madvise(mmap.MADV_DONTNEED)
+    return len(held)
+attempt(fill)""",
         limits=SMALL,
     ),
     python(
@@ -1064,6 +1123,13 @@ from multiprocessing import shared_memory
 segment = shared_memory.SharedMemory(create=True, size=1000); segment.close(); segment.unlink()
 print('done')""",
         says="done",
+    ),
+    shell(
+        "zeros",
+        "reads the device of zeros, and takes memory of its own",
+        "head -c 3 /dev/zero | od -An -tx1; "
+        "python3 -c 'import mmap; mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE).write(b\"x\")'",
+        says="^ 00 00 00\n$",
     ),
     shell(
         "tools",

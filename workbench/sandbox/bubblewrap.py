@@ -133,6 +133,8 @@ def arguments(
         options += ["--file", str(descriptor), name]
     size = ["--size", str(room), "--tmpfs"]
     options += ["--proc", "/proc", "--dev", "/dev", *size, "/dev/shm", *size, "/tmp"]
+    # Zeros can be read of it too, but it gives no shared memory that nobody could count.
+    options += ["--dev-bind", "/dev/full", "/dev/zero"]
     places = interpreter() | {path: path for path in map(_mountable, readable)}
     for source, place in sorted(places.items()):  # a folder before what lies beneath it
         options += ["--ro-bind", str(source), str(place)]

@@ -14,6 +14,7 @@ table is compared in the tests.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import socket
 import stat
@@ -104,8 +105,11 @@ REFUSED: dict[str, tuple[int, int | None]] = {
 ABSENT = {"clone3": (435, 435), "openat2": (437, 437)}
 """Their arguments lie in memory, where a filter can't look. Libraries then take older calls."""
 
-ASKED = {"clone": (56, 220), "socket": (41, 198), "ioctl": (16, 29)}
-"""Calls that are allowed or not by their arguments."""
+ASKED = {"clone": (56, 220), "socket": (41, 198), "ioctl": (16, 29), "mmap": (9, 222)}
+"""Calls that are allowed or not by their arguments.
+
+Of maps those are refused that are shared and have no file: what was written there stays when
+its pages are advised away or all but one are unmapped, and nobody could count it."""
 
 MODES: dict[str, tuple[tuple[int | None, int | None], int, int | None]] = {
     "chmod": ((90, None), 1, None),
@@ -145,8 +149,8 @@ def program(machine: str = os.uname().machine) -> bytes | None:
     if machine not in ARCHITECTURES:
         return None
     column, architecture = ARCHITECTURES[machine]
-    clone, sockets, ioctl = (numbers[column] for numbers in ASKED.values())
-    first, second, *_ = _ARGUMENTS
+    clone, sockets, ioctl, maps = (numbers[column] for numbers in ASKED.values())
+    first, second, _, fourth, *_ = _ARGUMENTS
     no = _ERROR | errno.EPERM
     code = [
         _instruction(_LOAD, _ARCHITECTURE),
@@ -158,6 +162,14 @@ def program(machine: str = os.uname().machine) -> bytes | None:
         *_asked(clone, first, _when(_ANY_BIT, _NEW_NAMESPACES, no)),
         *_asked(ioctl, second, _each(_TERMINAL_INPUT, no)),
         *_asked(sockets, first, [*_each(_FAMILIES, _ALLOW), _instruction(_RETURN, no)]),
+        *_asked(
+            maps,
+            fourth,
+            [
+                *_unless(_ANY_BIT, mmap.MAP_ANONYMOUS, _ALLOW),
+                *_when(_ANY_BIT, mmap.MAP_SHARED, no),
+            ],
+        ),
     ]
     for numbers, mode, flags in MODES.values():
         tests = [_instruction(_LOAD, _ARGUMENTS[mode]), *_when(_ANY_BIT, _SET_ID, no)]
