@@ -835,6 +835,22 @@ time.sleep(60)""",
         limits=SMALL,
     ),
     python(
+        "memory of later threads",
+        "takes memory in processes whose first thread has ended, so that nothing is told of them",
+        """
+import threading
+LAST = 60 if os.uname().machine == 'x86_64' else 93  # exit, of one thread
+def hold():
+    time.sleep(0.1)
+    held = os.urandom(40 << 20); time.sleep(60)
+for _ in range(10):
+    if os.fork() == 0: threading.Thread(target=hold).start(); call(LAST, 0)
+time.sleep(2); escaped('held')""",
+        says="",
+        ended=("memory",),
+        limits=SMALL,
+    ),
+    python(
         "memory by maps",
         "takes shared memory, which no limit of a process bounds",
         """
@@ -974,6 +990,22 @@ while True:
 held = []
 while True:
     held.append(open('gone', 'wb', 0)); held[-1].write(bytes(1 << 20)); os.unlink('gone')""",
+        says="",
+        ended=("disk",),
+        limits=SMALL,
+    ),
+    python(
+        "deleted files of a later thread",
+        "keeps such files open in a process whose first thread has ended",
+        """
+import threading
+LAST = 60 if os.uname().machine == 'x86_64' else 93  # exit, of one thread
+def hold():
+    held = []
+    for _ in range(100):
+        held.append(open('gone', 'wb', 0)); held[-1].write(bytes(1 << 20)); os.unlink('gone')
+    time.sleep(2); escaped('held'); os._exit(0)
+threading.Thread(target=hold).start(); call(LAST, 0)""",
         says="",
         ended=("disk",),
         limits=SMALL,

@@ -44,23 +44,37 @@ class Watch:
 
     def exceeded(self) -> Literal["memory", "processes", "disk"] | None:
         """The limit over which the sandbox is now."""
-        names = [name for name in os.listdir(self._processes) if name.isdigit() and name != "1"]
-        if len(names) > self._limits.processes:
+        ids = [name for name in os.listdir(self._processes) if name.isdigit() and name != "1"]
+        if len(ids) > self._limits.processes:
             return "processes"
-        states = [self._text(f"{name}/status") for name in names]
+        found = [self._state(id) for id in ids]
+        states = [state for _, state in found]
         if sum(_sum(_THREADS, state) for state in states) > self._limits.processes:
             return "processes"
         if sum(_sum(_COUNTED, state) for state in states) > self._limits.memory_mb * 1024:
             # Forked processes share pages, which were counted once for each of them.
             shares = (
                 _sum(_SHARED_OUT, self._text(f"{name}/smaps_rollup")) or _sum(_COUNTED, state)
-                for name, state in zip(names, states, strict=True)
+                for name, state in found
             )
             if sum(shares) > self._limits.memory_mb * 1024:
                 return "memory"
-        if self._growth is not None and self._growth.exceeded(self._deleted(names)):
+        if self._growth is not None and self._growth.exceeded(self._deleted(ids)):
             return "disk"
         return None
+
+    def _state(self, id: str) -> tuple[str, bytes]:
+        """A process's name and status, or those of a thread of it that lives on after the first
+        one, of which no memory is told any more."""
+        status = self._text(f"{id}/status")
+        if not _COUNTED.search(status):
+            for thread in self._threads(id):
+                if _COUNTED.search(found := self._text(f"{thread}/status")):
+                    return thread, found
+        return id, status
+
+    def _threads(self, id: str) -> list[str]:
+        return [f"{id}/task/{thread}" for thread in self._listed(f"{id}/task")]
 
     def _text(self, name: str) -> bytes:
         """A file of the sandbox's /proc; nothing once the process is gone."""
@@ -75,25 +89,29 @@ class Watch:
         finally:
             os.close(descriptor)
 
-    def _deleted(self, names: list[str]) -> Iterator[os.stat_result]:
-        """Files that are open and have no name any more."""
-        for name in names:
-            try:
-                folder = os.open(f"{name}/fd", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._processes)
-            except OSError:
-                continue
-            try:
-                for descriptor in os.listdir(folder):
-                    try:
-                        found = os.stat(descriptor, dir_fd=folder)
-                    except OSError:
-                        continue
-                    if found.st_nlink == 0 and stat.S_ISREG(found.st_mode):
-                        yield found
-            except OSError:
-                continue
-            finally:
-                os.close(folder)
+    def _listed(self, name: str) -> list[str]:
+        """What a folder of the sandbox's /proc holds; nothing once the process is gone."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._processes)
+        except OSError:
+            return []
+        try:
+            return os.listdir(descriptor)
+        except OSError:
+            return []
+        finally:
+            os.close(descriptor)
+
+    def _deleted(self, ids: list[str]) -> Iterator[os.stat_result]:
+        """Files that are open and have no name any more; each thread may have its own."""
+        for thread in (thread for id in ids for thread in self._threads(id)):
+            for descriptor in self._listed(f"{thread}/fd"):
+                try:
+                    found = os.stat(f"{thread}/fd/{descriptor}", dir_fd=self._processes)
+                except OSError:
+                    continue
+                if found.st_nlink == 0 and stat.S_ISREG(found.st_mode):
+                    yield found
 
 
 class _Growth:
