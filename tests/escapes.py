@@ -983,6 +983,20 @@ while True:
         ended=("disk",),
         limits=SMALL,
     ),
+    *(
+        python(
+            f"empty files in {place}",
+            "makes empty files without end in memory, whose size bounds only what is in files",
+            f"""
+for number in range(100_000): os.mknod(f'{place}/{{number}}')
+escaped('all')""",
+            says="",
+            ended=("disk",),
+            write="none",
+            limits=SMALL,
+        )
+        for place in ("/tmp", "/dev/shm")
+    ),
     python(
         "deleted files",
         "keeps files open that have no name any more",
@@ -1123,6 +1137,17 @@ CONTROLS = [
         "open('/tmp/x', 'w').write('x'); print('done')",
         says="done",
         write="none",
+    ),
+    python(
+        "fills /tmp",
+        "makes as many small files in the private /tmp as there is room for",
+        """
+for number in range((8 << 20) // 4096):
+    with open(f'/tmp/{number}', 'wb') as file: file.write(bytes(4096))
+time.sleep(0.2); print('done')""",
+        says="done",
+        write="none",
+        limits=SMALL,
     ),
     python(
         "children",

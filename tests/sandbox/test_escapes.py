@@ -66,7 +66,7 @@ def test_held_back(escape: Escape, outside: Outside) -> None:
 def test_harmless_program_works(control: Escape, outside: Outside) -> None:
     folder = outside.folder(f"control-{CONTROLS.index(control)}")
     argv = _command(control, outside, folder, "python3")
-    ran = run(argv, folder=folder, write=control.write)
+    ran = run(argv, folder=folder, write=control.write, limits=control.limits)
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert re.search(control.says, ran.stdout)
 

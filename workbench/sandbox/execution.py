@@ -10,7 +10,8 @@ How each limit is held:
 - memory: watched over all processes; the kernel bounds each process's own data (RLIMIT_DATA)
 - processes and threads: watched; the kernel refuses twice as many, but never to root
 - output: pipes that are read here; what can't be kept is counted, and a flood ends the run
-- disk: /tmp and /dev/shm have a size; the folder is watched; the kernel bounds each file
+- disk: /tmp and /dev/shm have a size; their number of files and the folder are watched; the
+  kernel bounds each file
 
 It is not a boundary against faults in the kernel itself, nor against what can be learnt from
 timing on a shared machine. What is watched can be exceeded for a moment (see `watch`). Run by

@@ -34,7 +34,8 @@ class Limits:
     output_bytes: int = 64_000
     """Of stdout and stderr together that are kept; more is cut in the middle."""
     disk_mb: int = 64
-    """MiB by which the folder may grow; /tmp and /dev/shm hold as much each."""
+    """MiB by which the folder may grow; /tmp and /dev/shm hold as much each. A file counts as
+    at least 4 KiB."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

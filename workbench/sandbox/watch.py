@@ -1,7 +1,7 @@
-"""Watches a sandbox from outside: its memory, its processes and its folder's growth.
+"""Watches a sandbox from outside: its memory, its processes and its files.
 
 Where control groups can't be written (most desktops and containers), the kernel limits a
-process but not a family of them. So this looks at /proc and at the folder every few
+process but not a family of them. So this looks at /proc and at the files every few
 milliseconds, and names the limit that is exceeded; the caller then kills the sandbox.
 
 It looks often, not always. Between two looks a program can go over a limit by what it
@@ -18,6 +18,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal
 
 from workbench.sandbox.confined import open_beneath
@@ -27,6 +28,10 @@ _MIB = 1 << 20
 _COUNTED = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB", re.MULTILINE)
 _SHARED_OUT = re.compile(rb"^(?:Pss_Anon|Pss_Shmem|SwapPss):\s+(\d+) kB", re.MULTILINE)
 _THREADS = re.compile(rb"^Threads:\s+(\d+)", re.MULTILINE)
+_LEAST = 4096
+"""Bytes that a file counts at least, so that empty ones are not without end."""
+_IN_MEMORY = ("tmp", "dev/shm")
+"""Of limited size, but empty files have none."""
 _REST = 20
 """Looking into the folder may take one part in twenty of the time."""
 
@@ -34,12 +39,14 @@ _REST = 20
 class Watch:
     """One sandbox, while it runs.
 
-    `processes` is a descriptor of its /proc, `folder` one of the folder that may grow.
+    `processes` is a descriptor of its /proc, `folder` one of the folder that may grow. It is made
+    before the program starts: what lies there then is not counted.
     """
 
     def __init__(self, processes: int, folder: int | None, limits: Limits) -> None:
         self._processes = processes
         self._limits = limits
+        self._files = self._in_memory()
         self._growth = None if folder is None else _Growth(folder, limits.disk_mb * _MIB)
 
     def exceeded(self) -> Literal["memory", "processes", "disk"] | None:
@@ -59,9 +66,26 @@ class Watch:
             )
             if sum(shares) > self._limits.memory_mb * 1024:
                 return "memory"
-        if self._growth is not None and self._growth.exceeded(self._deleted(ids)):
+        if self._crowded() or (
+            self._growth is not None and self._growth.exceeded(self._deleted(ids))
+        ):
             return "disk"
         return None
+
+    def _crowded(self) -> bool:
+        """Whether more files were made in memory than there is room for."""
+        most = self._limits.disk_mb * _MIB // _LEAST
+        counts = zip(self._files, self._in_memory(), strict=False)
+        return any(now - before > most for before, now in counts)
+
+    def _in_memory(self) -> list[int]:
+        """How many files each file system in memory holds; nothing once the sandbox is gone."""
+        counts = []
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for place in _IN_MEMORY:
+                found = os.statvfs(f"/proc/self/fd/{self._processes}/1/root/{place}")
+                counts.append(found.f_files - found.f_ffree)
+        return counts
 
     def _state(self, id: str) -> tuple[str, bytes]:
         """A process's name and status, or those of a thread of it that lives on after the first
@@ -117,9 +141,8 @@ class Watch:
 class _Growth:
     """By how much a folder grew since the start.
 
-    A file counts as at least 4 KiB, so that empty ones are not without end; a folder that
-    can't be looked into, or is too deep for that, counts as too much. A folder that is renamed
-    faster than it is looked at can be missed.
+    A folder that can't be looked into, or is too deep for that, counts as too much. A folder
+    that is renamed faster than it is looked at can be missed.
     """
 
     def __init__(self, folder: int, limit: int) -> None:
@@ -175,7 +198,7 @@ class _Growth:
 
 
 def _size(found: os.stat_result) -> int:
-    return max(4096, found.st_blocks * 512)
+    return max(_LEAST, found.st_blocks * 512)
 
 
 def _sum(pattern: re.Pattern[bytes], text: bytes) -> int:
