@@ -37,6 +37,16 @@ def test_signal_is_told_as_a_shell_tells_it(tmp_path: Path) -> None:
     assert (ran.exit_code, ran.ended) == (139, "signal")
 
 
+@pytest.mark.parametrize(
+    ("code", "ended"), [(128, "exit"), (192, "signal"), (193, "exit"), (255, "exit")]
+)
+def test_codes_beyond_those_of_signals_are_a_programs_own(
+    code: int, ended: str, tmp_path: Path
+) -> None:
+    ran = run(["sh", "-c", f"exit {code}"], folder=tmp_path)
+    assert (ran.exit_code, ran.ended) == (code, ended)
+
+
 def test_program_that_is_not_there_ends_with_127(tmp_path: Path) -> None:
     ran = run(["no-such-program"], folder=tmp_path)
     assert (ran.exit_code, ran.ended) == (127, "exit")

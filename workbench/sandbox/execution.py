@@ -313,7 +313,8 @@ def _attend(sandbox: _Sandbox, watch: Watch, limits: Limits) -> Ran:
     if ended is not None:
         return Ran(None, out, err, truncated, ended, seconds)
     code = _exit_code(sandbox)
-    return Ran(code, out, err, truncated, "signal" if code > 128 else "exit", seconds)
+    by_signal = 128 < code < 128 + signal.NSIG
+    return Ran(code, out, err, truncated, "signal" if by_signal else "exit", seconds)
 
 
 def _exit_code(sandbox: _Sandbox) -> int:
