@@ -89,6 +89,14 @@ def test_a_hostile_report_counts_nothing(report: str, tests: Context) -> None:
     outcome = ask(with_command(tests, "cp report {report}"), "run_tests")
     assert outcome["passed"] is None
     assert outcome["ok"]
+    assert sorted(p.name for p in tests.workspace.iterdir()) == ["report", "tests"]
+
+
+@pytest.mark.parametrize("made", ["head -c 11000000 /dev/zero > {report}", "ln -s tests {report}"])
+def test_a_report_that_is_not_read_is_removed_too(made: str, tests: Context) -> None:
+    outcome = ask(with_command(tests, f"sh -c '{made}'"), "run_tests")
+    assert (outcome["ok"], outcome["passed"]) == (True, None)
+    assert [p.name for p in tests.workspace.iterdir()] == ["tests"]
 
 
 def test_a_report_that_leads_elsewhere_is_not_read(tests: Context) -> None:

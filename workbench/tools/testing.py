@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,15 @@ def _command(setting: str) -> Sequence[str]:
 def _counts(root: Root, name: str) -> dict[str, Any]:
     """Counts and failures from a report, which is removed; {} where there is none to be read."""
     try:
-        if not root.exists(name):
-            return {}
         data = root.read(name, limit=_REPORT_BYTES)
-        root.delete(name)
         if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
             return {}
         cases = list(ElementTree.fromstring(data).iter("testcase"))
     except (InputError, ElementTree.ParseError):
         return {}
+    finally:
+        with suppress(InputError):
+            root.delete(name)
     found = {"failure": 0, "error": 0, "skipped": 0}
     failures: list[Failure] = []
     for case in cases:
