@@ -187,7 +187,7 @@ def test_name_is_refused(
     folder = outside.folder(f"names-{tmp_path.name}")
     root = Root(folder)
     name = outside.filled(name)
-    for use in (root.read, lambda name: root.write(name, b"x"), root.list):
+    for use in (root.read, root.mode, lambda name: root.write(name, b"x"), root.list):
         with pytest.raises(InputError) as told:
             use(name)
         assert str(outside.place) not in str(told.value).replace(name, "")

@@ -13,6 +13,8 @@ from asked_tools import ask, refused
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.errors import InputError
+from workbench.sandbox import Root
 from workbench.tools import Context
 from workbench.tools.patch_text import patched
 
@@ -91,6 +93,22 @@ def test_files_are_made_deleted_renamed_and_copied(there: Context) -> None:
     assert content(there, "new/ü.txt") == "α\nβ\n"
     assert content(there, "copy.txt") == "z\ny\n"
     assert content(there, "there.txt") == "x\ny\n"
+
+
+def test_a_file_that_is_renamed_or_copied_keeps_its_mode(there: Context) -> None:
+    for name, mode in (("run.sh", 0o755), ("copied.sh", 0o700)):
+        (there.workspace / name).write_text("x\ny\n")
+        (there.workspace / name).chmod(mode)
+    patch = (
+        "diff --git a/run.sh b/bin/run.sh\nrename from run.sh\nrename to bin/run.sh\n"
+        "--- a/run.sh\n+++ b/bin/run.sh\n@@ -1,2 +1,2 @@\n-x\n+z\n y\n"
+        "diff --git a/bin/run.sh b/go.sh\nrename from bin/run.sh\nrename to go.sh\n"
+        "diff --git a/copied.sh b/copy.sh\ncopy from copied.sh\ncopy to copy.sh\n"
+    )
+    tests = ["sh", "-c", "test -x go.sh && test ! -e run.sh"]
+    assert ask(there, "apply_patch", patch=patch, test_command=tests)["applied"]
+    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in there.workspace.glob("*.sh")}
+    assert modes == {"go.sh": "0o755", "copied.sh": "0o700", "copy.sh": "0o700"}
 
 
 def test_crlf_stays_crlf(there: Context) -> None:
@@ -180,6 +198,25 @@ def test_what_was_written_is_put_back_when_a_later_file_fails(there: Context) ->
     refused(there, "apply_patch", patch=PATCH + second)
     assert content(there) == BEFORE
     assert not any(".part" in name for name in os.listdir(there.workspace))
+
+
+def test_a_file_that_is_put_back_after_its_removal_has_its_mode(
+    there: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("run.sh", "stays.sh"):
+        (there.workspace / name).write_text("x\n")
+        (there.workspace / name).chmod(0o755)
+    delete = Root.delete
+
+    def failing(root: Root, name: str) -> None:
+        if name == "stays.sh":
+            raise InputError("it can't be removed", "Look why")
+        delete(root, name)
+
+    monkeypatch.setattr(Root, "delete", failing)
+    patches = (f"--- a/{n}\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n" for n in ("run.sh", "stays.sh"))
+    assert "can't be removed" in refused(there, "apply_patch", patch="".join(patches))
+    assert oct((there.workspace / "run.sh").stat().st_mode & 0o777) == "0o755"
 
 
 def test_one_file_may_be_patched_twice(there: Context) -> None:

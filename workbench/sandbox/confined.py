@@ -81,12 +81,20 @@ class Root:
                 )
             return data
 
-    def write(self, name: str, data: bytes) -> None:
-        """Make or replace a file whole, with its parent folders; readers see the old or the new."""
+    def mode(self, name: str) -> int:
+        """Who may read, write and run a file, as for chmod."""
+        with _told(name), _opened(self._folder, _checked(name), os.O_PATH) as file:
+            return _plain(os.fstat(file), name).st_mode & 0o777
+
+    def write(self, name: str, data: bytes, *, mode: int | None = None) -> None:
+        """Make or replace a file whole, with its parent folders; readers see the old or the new.
+
+        A file that is replaced keeps its mode, unless one is given.
+        """
         with _told(name), self._parent(name, make=True) as (folder, last):
-            mode = None
             with suppress(FileNotFoundError):
-                mode = _plain(os.stat(last, dir_fd=folder, follow_symlinks=False), name).st_mode
+                found = _plain(os.stat(last, dir_fd=folder, follow_symlinks=False), name)
+                mode = found.st_mode & 0o777 if mode is None else mode
             draft = f".{secrets.token_hex(8)}.part"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             file = os.open(draft, flags, 0o666, dir_fd=folder)
@@ -95,7 +103,7 @@ class Root:
                     stream.write(data)
                     stream.flush()
                     if mode is not None:
-                        os.fchmod(file, mode & 0o777)
+                        os.fchmod(file, mode)
                     os.fsync(file)
                 os.rename(draft, last, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:

@@ -3,7 +3,7 @@
 Context and removed lines must match exactly (fuzz 0). A hunk that does not fit
 at its line number is placed elsewhere only where it fits once, and the place is
 told. A patch whose lines end in LF fits a file whose lines all end in CRLF; its lines
-then end so too. Modes of files are not set; binary patches, symbolic links and
+then end so too. Files keep their modes, which are never set; binary patches, symbolic links and
 submodules are refused.
 This module touches no file: it is given a function that reads one.
 """
@@ -43,10 +43,14 @@ class Change:
 
 @dataclass
 class Patched:
-    """Files after a patch: new content by path, None for one that is gone."""
+    """Files after a patch: new content by path, None for one that is gone.
+
+    `origins` tells of a file that was renamed or copied what it was before the patch.
+    """
 
     changes: list[Change] = field(default_factory=list)
     files: dict[str, bytes | None] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -76,6 +80,8 @@ def patched(patch: str, read: Read) -> Patched:
         moved = not new and not gone and source != target
         if moved and current(target) is not None:
             raise InputError(f"{target} is there already", "Take another name")
+        if moved:
+            result.origins[target] = result.origins.get(source, source)
         copied = moved and _says(file, "copy from ")
         if gone or (moved and not copied):
             result.files[source] = None

@@ -20,7 +20,7 @@ from workbench.errors import InputError
 from workbench.sandbox import Root
 from workbench.tools.contract import Context, Definition
 from workbench.tools.files import readable, writable
-from workbench.tools.patch_text import Change, patched
+from workbench.tools.patch_text import Change, Patched, patched
 from workbench.tools.schemas import flag, parameters, record, text
 from workbench.tools.testing import Outcome, run_command
 
@@ -59,22 +59,22 @@ def _apply_patch(arguments: Mapping[str, Any], context: Context) -> Applied:
         read(writable(path))
     if arguments.get("dry_run", False):
         return Applied(False, "dry run: the patch fits", changes, notes)
-    tests = _tried(after.files, command, context) if command else None
+    tests = _tried(after, command, context) if command else None
     if tests and not tests.ok:
         return Applied(False, "the tests fail with it", changes, notes, tests)
     for path, content in before.items():
         if (root.read(path, limit=_FILE_BYTES) if root.exists(path) else None) != content:
             raise InputError(f"{path} was changed by someone else meanwhile", "Try again")
-    _exchange(root, before, after.files)
+    _exchange(root, before, after)
     return Applied(True, "the tests pass" if tests else "it fits", changes, notes, tests)
 
 
-def _tried(files: Files, command: list[str], context: Context) -> Outcome:
-    """The tests, on a copy of the workspace with `files` in it."""
+def _tried(after: Patched, command: list[str], context: Context) -> Outcome:
+    """The tests, on a copy of the workspace with the patch in it."""
     with tempfile.TemporaryDirectory(prefix="workbench-patch-") as temporary:
         copy = Path(temporary) / "copy"
         _copy(context.workspace, copy)
-        _exchange(Root(copy), {}, files)
+        _exchange(Root(copy), {}, after)
         return run_command(command, copy, context.limits)
 
 
@@ -98,23 +98,25 @@ def _not_plain(folder: str, names: list[str]) -> list[str]:
     return [n for n, p in paths.items() if not (p.is_symlink() or p.is_file() or p.is_dir())]
 
 
-def _exchange(root: Root, before: Files, after: Files) -> None:
+def _exchange(root: Root, before: Files, after: Patched) -> None:
     """Put `after` in place of `before`; put `before` back if one of them fails."""
     done: list[str] = []
+    known = {*after.files, *after.origins.values()}
+    modes = {path: root.mode(path) for path in known if root.exists(path)}
     try:
         # new content first: a file that is moved exists twice for a moment, and is never lost
-        for path in sorted(after, key=lambda path: after[path] is None):
-            _put(root, path, after[path])
+        for path in sorted(after.files, key=lambda path: after.files[path] is None):
+            _put(root, path, after.files[path], modes.get(after.origins.get(path, path)))
             done.append(path)
     except BaseException:
         for path in reversed(done):
-            _put(root, path, before.get(path))
+            _put(root, path, before.get(path), modes.get(path))
         raise
 
 
-def _put(root: Root, path: str, content: bytes | None) -> None:
+def _put(root: Root, path: str, content: bytes | None, mode: int | None) -> None:
     if content is not None:
-        root.write(path, content)
+        root.write(path, content, mode=mode)
     elif root.exists(path):
         root.delete(path)
 
