@@ -222,5 +222,15 @@ def test_anomalies_that_are_not_listed_are_counted(context: Context) -> None:
     )
     view = ask(replace(context, result_chars=6_000), "get_map", name="gaps", show="anomalies")
     assert 0 < len(view["anomalies"]) < 50
-    assert len(view["anomalies"]) + view["more_anomalies"] == 50
-    assert "at most 50" in view["rule"]
+    assert len(view["anomalies"]) + view["more_anomalies"] == 60
+    view = ask(context, "get_map", name="gaps", show="anomalies")
+    assert (len(view["anomalies"]), view["more_anomalies"]) == (50, 10)
+
+
+def test_the_rule_says_how_many_spikes_are_looked_for(context: Context) -> None:
+    values = [float(i % 3 == 1 and i % 7 == 1) * 90 + i / 100 for i in range(2_000)]
+    axis = {"name": "x", "unit": "s", "values": list(range(2_000))}
+    put(context, "spikes", axes=[axis], values=values)
+    view = ask(context, "get_map", name="spikes", show="anomalies")
+    assert (len(view["anomalies"]), view["more_anomalies"]) == (50, 0)
+    assert "at most 50 are looked for" in view["rule"]

@@ -39,10 +39,11 @@ Kind = Literal["outside bounds", "missing", "spike", "dent", "not monotonic"]
 THRESHOLD = 3.5
 RULE = (
     "spike or dent: modified z-score of the difference from what the neighbours say above 3.5 "
-    "(Iglewicz and Hoaglin 1993); outside bounds, not monotonic: as the map states; "
-    "at most 50 are listed"
+    "(Iglewicz and Hoaglin 1993), of which at most 50 are looked for; "
+    "outside bounds, not monotonic: as the map states"
 )
 _MOST = 50
+"""Spikes and dents: after each the whole map is looked at again."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def find(
     low: float | None = None,
     high: float | None = None,
 ) -> list[Found]:
-    """At most 50 anomalies of `values` (one or two axes; NaN where a value is missing)."""
+    """The anomalies of `values` (one or two axes; NaN where a value is missing).
+
+    Of spikes and dents the 50 that stand out most.
+    """
     import numpy as np
 
     out = (values < (-np.inf if low is None else low)) | (
@@ -77,7 +81,7 @@ def find(
         for cell in _cells(out)
     ]
     absent = [Found("missing", cell, None, _known(expected[cell])) for cell in _cells(missing)]
-    return [*outside, *absent, *outliers, *_not_monotonic(repaired, trends)][:_MOST]
+    return [*outside, *absent, *outliers, *_not_monotonic(repaired, trends)]
 
 
 def _known(value: float) -> float | None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _CELLS = 1_024
 """Largest table whose values are shown."""
 _ALL_CELLS = 1_000_000
+_ANOMALIES = 50
+"""Most of them that are listed."""
 _DIGITS = 5
 """Significant digits of values that are too long to be shown whole."""
 
@@ -113,7 +115,8 @@ def _get_map(arguments: Mapping[str, Any], context: Context) -> MapView:
     if show in ("everything", "anomalies"):
         trends, axes = [a.trend for a in read.axes], [a.values for a in read.axes]
         found = anomalies.find(np.array(values), axes, trends, read.low, read.high)
-        parts["anomalies"] = tuple(_named(each, read.axes) for each in found)
+        parts["anomalies"] = tuple(_named(each, read.axes) for each in found[:_ANOMALIES])
+        parts["more_anomalies"] = len(found[_ANOMALIES:])
         parts["rule"] = anomalies.RULE
     return _within(replace(view, **parts), values.size, context.result_chars)
 
