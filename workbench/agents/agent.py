@@ -12,7 +12,6 @@ id: `agent.go_on(id)`.
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from workbench.agents.state import AgentRun, Budget, Made
 from workbench.approval import Asker, Decision, Request
 from workbench.errors import InputError
 from workbench.records import Completion, Sampling, Timing, Usage, content_id
+from workbench.sqlite_file import connect
 from workbench.tracing import Place, Tracer
 
 SYSTEM = (
@@ -84,9 +84,8 @@ class Agent:
         self._system, self._budget = system, budget
         self._plans, self._least_calls, self._answer = plans, least_calls, answer
         self._tools = tuple(calls.registry.get(tool).tool for tool in tools)
-        Path(checkpoints).parent.mkdir(parents=True, exist_ok=True)
         self._locks = Path(f"{checkpoints}.locks")
-        self._database = sqlite3.connect(checkpoints, timeout=30, check_same_thread=False)
+        self._database = connect(checkpoints)
         self._saver = SqliteSaver(self._database)
 
     def __enter__(self) -> Agent:

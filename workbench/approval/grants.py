@@ -11,7 +11,6 @@ It knows nothing about who decides, nor how tools run.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any, Literal
 from workbench.approval.requests import Decision, Request
 from workbench.errors import ApprovalError
 from workbench.records import decode, encode
+from workbench.sqlite_file import connect
 
 _PLACE = """
     json_extract(CAST(request AS TEXT), '$.run'), json_extract(CAST(request AS TEXT), '$.step')
@@ -94,12 +94,9 @@ class Grants:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(
-            self.path, timeout=30, isolation_level=None, check_same_thread=False
-        )
-        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database = connect(self.path)
+        self._database.isolation_level = None
         self._database.execute("PRAGMA synchronous=FULL")
         self._database.executescript(_SCHEMA)
 
