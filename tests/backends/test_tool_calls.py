@@ -33,6 +33,7 @@ TOOLS = [
                 "precision": {"$ref": "#/$defs/digits"},
                 "label": {"$ref": "#/$defs/words"},
                 "unit": {"enum": ["m", "ft"]},
+                "either": {"type": ["string", "null"]},
             },
             "$defs": {"digits": {"type": "integer"}, "words": {"type": "string"}},
         },
@@ -126,6 +127,25 @@ EXAMPLES = {
         [("get_weather", {}), ("calculate_area", AREA_READ)],
     ),
     "qwen-xml, JSON inside": ("qwen-xml", tagged(body("t", PLACE)), "", [("t", PLACE)]),
+    "qwen-xml, its closing tag in JSON": (
+        "qwen-xml",
+        xml(
+            "calculate_area", dimensions='{"</parameter>": ["\\"</function>"]}', note="</tool_call>"
+        ),
+        "",
+        [
+            (
+                "calculate_area",
+                {"dimensions": {"</parameter>": ['"</function>']}, "note": "</tool_call>"},
+            )
+        ],
+    ),
+    "qwen-xml, its closing tag in a string": (
+        "qwen-xml",
+        xml("calculate_area", either=r'"\"</parameter>\n"', precision="2"),
+        "",
+        [("calculate_area", {"either": '"</parameter>\n', "precision": 2})],
+    ),
     "qwen-xml, a tool unknown": ("qwen-xml", xml("other", n="1"), "", [("other", {"n": "1"})]),
     "qwen-xml, a value that is no JSON": (
         "qwen-xml",

@@ -27,12 +27,11 @@ _HEADS = {
     ">": re.compile(rf"({_NAME})>\s*"),
 }
 _IN_HEADS = re.compile(r"[^\n<{}\"]{0,160}")
-_FUNCTION = re.compile(
-    r"\s*<function=([^<>\s]{1,128})>\s*"
-    r"((?:<parameter=[^<>\s]+>(?:(?!</parameter>).)*</parameter>\s*)*)</function>",
-    re.DOTALL,
-)
-_PARAMETER = re.compile(r"<parameter=([^<>\s]+)>\n?((?:(?!</parameter>).)*)</parameter>", re.DOTALL)
+_FUNCTION = re.compile(r"\s*<function=([^<>\s]{1,128})>")
+_PARAMETER = re.compile(r"\s*<parameter=([^<>\s]+)>\n?")
+_ENDED = re.compile(r"\s*</function>")
+CLOSED = "</parameter>"
+"""What ends an argument in XML, wherever it comes in a text."""
 
 
 @dataclass(frozen=True)
@@ -134,19 +133,28 @@ class CallReader:
         tag = "<function="
         if not body.startswith(tag, start):
             return None if tag.startswith(body[start:]) else _TEXT
-        found = _FUNCTION.match(body)
-        if not found:
+        head = _FUNCTION.match(body)
+        if not head:
             return None
-        name, tags = found.groups()
-        known = self._properties.get(name, {})
-        values = {
-            key: _value(text.removesuffix("\n"), known.get(key, "text"))
-            for key, text in _PARAMETER.findall(tags)
-        }
+        known = self._properties.get(head[1], {})
+        values: dict[str, Any] = {}
+        at = head.end()
+        while parameter := _PARAMETER.match(body, at):
+            kind = known.get(parameter[1], "text")
+            end = _closed(body, parameter.end(), kind)
+            if end is None:
+                return None
+            text = body[parameter.end() : end].removesuffix("\n")
+            values[parameter[1]] = _value(text, kind)
+            at = end + len(CLOSED)
+        ended = _ENDED.match(body, at)
+        if not ended:
+            return None
         try:
-            return Calls((Call(_sound(name), _arguments(values)),), found.end())
+            call = Call(_sound(head[1]), _arguments(values))
         except (ValueError, RecursionError):
             return _TEXT
+        return Calls((call,), ended.end())
 
 
 def text_valued(schema: Any, root: Mapping[str, Any]) -> bool:
@@ -187,8 +195,22 @@ def _value(text: str, kind: str) -> Any:
         return text
 
 
+def _closed(text: str, start: int, kind: str) -> int | None:
+    """Where the closing tag of the value that begins at `start` begins; None while it is open.
+
+    JSON may hold the tag in its strings, text may not.
+    """
+    if kind == "json" and text.startswith(('"', "{", "["), start):
+        end = _end_of_json(text, start)
+        if end is None:
+            return None
+        start = end
+    at = text.find(CLOSED, start)
+    return at if at >= 0 else None
+
+
 def _end_of_json(text: str, start: int) -> int | None:
-    """Where the object or list that begins at `start` ends; None while it is open."""
+    """Where the string, object or list that begins at `start` ends; None while it is open."""
     depth = 0
     for piece in _PIECE.finditer(text, start):
         mark = piece[0]
@@ -197,8 +219,8 @@ def _end_of_json(text: str, start: int) -> int | None:
                 return None
         else:
             depth += 1 if mark in "{[" else -1
-            if depth <= 0:
-                return piece.end()
+        if depth <= 0:
+            return piece.end()
     return None
 
 
