@@ -99,7 +99,8 @@ MISTRAL_ARGS = (
 QWEN_XML = (
     """\
 {%- for t in tools or [] %}
-    {{- '<function>\\n<name>' + t.function.name + '</name>\\n</function>\\n' }}
+    {{- '<function>\\n<name>' + t.function.name + '</name>\\n<parameters>' }}
+    {{- (t.function.parameters | tojson) + '</parameters>\\n</function>\\n' }}
     {{- '<tool_call>\\n<function=example_function_name>\\n<parameter=example_parameter_1>\\n' }}
     {{- 'value_1\\n</parameter>\\n</function>\\n</tool_call>\\n' }}
 {%- endfor %}

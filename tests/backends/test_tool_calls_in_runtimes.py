@@ -35,7 +35,9 @@ def benchmark() -> ModuleType:
     return benchmark_files.module("tool_calls")
 
 
-@pytest.fixture(scope="module", params=["hermes", "llama-json", "mistral-list", "mistral-args"])
+@pytest.fixture(
+    scope="module", params=["hermes", "qwen-xml", "llama-json", "mistral-list", "mistral-args"]
+)
 def family(request: pytest.FixtureRequest, tmp_path_factory) -> Path:
     """Folder of a tiny random Llama with the tokens and the template of a family.
 

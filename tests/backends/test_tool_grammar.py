@@ -10,6 +10,7 @@ import jsonschema
 import numpy as np
 import pytest
 import tiny_models
+from asked_tools import settings_of
 from tool_layouts import FAMILIES
 
 from workbench.backends.argument_schema import DEPTH, MOST, bounded
@@ -21,6 +22,7 @@ from workbench.models import Tokenizer
 from workbench.models.tool_forms import FORMS
 from workbench.models.tool_prompt import written
 from workbench.records import NamedTool, Tool, ToolCall
+from workbench.tools import Registry
 
 TASKS = Path(__file__).parents[2] / "benchmarks" / "tool_calls.json"
 TOOLS = [
@@ -38,6 +40,23 @@ FIRE = Tool("fire", "Send somebody away.", PERSON)
 ARGUMENTS = '{"name": "Жанна <b>", "age": 41}'
 LONGEST = 60
 NOT_IN_XML = {"make_ticket"}  # parts of `allOf`, and nothing else
+BUILT_IN = {
+    "get_map": {"name": "boost_target"},
+    "search_logs": {"pattern": "ERROR <b>", "ignore_case": True},
+    "search_knowledge": {"query": "Что такое наддув?"},
+    "list_files": {"pattern": "*.py", "depth": 2},
+    "read_file": {"path": "src/main.py"},
+    "write_file": {"path": "a.html", "content": "<p>\n  </p>\n"},
+    "delete_file": {"path": "a"},
+    "apply_patch": {"patch": "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+</b>\n"},
+    "run_tests": {"paths": ["tests/test_a.py"]},
+    "run_python": {"code": 'for i in range(3):\n    print("<", i)\n'},
+    "shell": {"command": "ls -l"},
+    "git": {"command": "log"},
+    "git_write": {"command": "switch", "branch": "b"},
+    "query_database": {"database": "shop", "sql": "SELECT 1"},
+    "system_info": {},
+}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -223,6 +242,29 @@ def test_whatever_is_drawn_is_read_and_valid(grammars, tokenizer, tool):
         validator.validate(json.loads(found.arguments))
 
 
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory) -> Registry:
+    return Registry(settings_of(tmp_path_factory.mktemp("project")))
+
+
+def read(tokenizer, tools, text):
+    """The arguments of the one call that `text` is."""
+    pieces = Pieces(tokenizer.decode, reader=CallReader(tokenizer.tool_form, tools))
+    deltas = [d for token in tokenizer.encode(text) for d in pieces.push(token)] + pieces.flush()
+    [found] = [d.tool_call for d in deltas if d.tool_call]
+    assert "".join(d.text for d in deltas) == ""
+    return json.loads(found.arguments)
+
+
+def test_every_built_in_tool_can_be_called(grammars, tokenizer, registry):
+    assert set(BUILT_IN) == {tool.name for tool in registry.schemas()}
+    for name, arguments in BUILT_IN.items():
+        text = call(tokenizer.tool_form, name, json.dumps(arguments, ensure_ascii=False))
+        constraint = grammars.tools(registry.schemas(), "required", longest=512)
+        assert (name, allowed(constraint, tokenizer, text)) == (name, "end")
+        assert read(tokenizer, registry.schemas(), text) == arguments
+
+
 # --- what can't be kept is refused ----------------------------------------
 
 REFUSED = {
@@ -305,6 +347,98 @@ def test_names_that_a_form_can_not_write_are_refused(grammars, tokenizer):
     else:
         deltas = walk(grammars.tools([tool], "required"), tokenizer, [tool], 0)
         assert {d.tool_call.name for d in deltas if d.tool_call} == {tool.name}
+
+
+# --- text in XML ----------------------------------------------------------
+
+CLOSED = "</parameter>"
+
+# a schema of text, what a model writes for it, whether it may, and what is then read
+IN_XML = [
+    ({}, "\n", True, ""),
+    ({}, "", True, ""),
+    ({}, "a", True, "a"),
+    ({}, "a\n\n", True, "a\n"),
+    ({"maxLength": 2}, "ab\n", True, "ab"),
+    ({"maxLength": 2}, "a\n\n", True, "a\n"),
+    ({"maxLength": 2}, "abc\n", False, ""),
+    ({"maxLength": 2000}, f"{'la ' * 667}\n", False, ""),
+    ({"maxLength": 2000}, f"{'la ' * 666}\n", True, "la " * 666),
+    ({"minLength": 1}, "\n", False, ""),
+    ({"minLength": 1}, "", False, ""),
+    ({"minLength": 1}, "<\n", True, "<"),
+    ({"minLength": 1}, "\n\n", True, "\n"),
+    ({"minLength": 1}, f"{CLOSED}a\n", False, ""),
+    ({"minLength": 3, "maxLength": 5}, "abc", True, "abc"),
+    ({"minLength": 3, "maxLength": 5}, "ab\n", False, ""),
+    ({"minLength": 3, "maxLength": 5}, "ab\n\n", True, "ab\n"),
+    ({"minLength": 3, "maxLength": 5}, f"a{CLOSED}bc\n", False, ""),
+    ({"minLength": 20}, f"{'a' * 10}\n{CLOSED}{'b' * 10}\n", False, ""),
+    ({"minLength": 300}, f"{'a</b>' * 60}\n", True, "a</b>" * 60),
+    ({"pattern": "x"}, "a<x>\nb\n", True, "a<x>\nb"),
+    ({"pattern": "x"}, "abc\n", False, ""),
+    ({"pattern": "x"}, f"a{CLOSED}x\n", False, ""),
+    ({"pattern": "x", "minLength": 2, "maxLength": 3}, "axb\n", True, "axb"),
+    ({"pattern": "x", "minLength": 2, "maxLength": 3}, "x\n", False, ""),
+    ({"pattern": "x", "minLength": 2, "maxLength": 3}, "axbc\n", False, ""),
+    ({"pattern": "^[a-z]{1,20}$"}, "abc\n", True, "abc"),
+    ({"enum": ["a", ""]}, "\n", True, ""),
+    ({"enum": ["a", "b"], "const": "a"}, "a\n", True, "a"),
+    ({"enum": ["a", "b"], "const": "a"}, "b\n", False, ""),
+]
+
+
+@pytest.fixture(scope="module")
+def xml(tmp_path_factory) -> Tokenizer:
+    folder = tmp_path_factory.mktemp("family") / "qwen-xml"
+    family = FAMILIES["qwen-xml"]
+    tiny_models.write_tokenizer(folder, "smollm", markers=family.markers, template=family.template)
+    return Tokenizer(folder)
+
+
+@pytest.fixture(scope="module")
+def in_xml(xml: Tokenizer) -> Grammars:
+    return Grammars(xml)
+
+
+def argument(schema, written):
+    """A tool with one argument of `schema`, and the text of a call of it."""
+    tool = Tool("t", "", {"properties": {"x": schema}, "required": ["x"]})
+    tags = f"<parameter=x>\n{written}{CLOSED}\n"
+    return tool, f"<tool_call>\n<function=t>\n{tags}</function>\n</tool_call>"
+
+
+@pytest.mark.parametrize("longest", [512, 4096])
+@pytest.mark.parametrize(("schema", "written", "may", "value"), IN_XML)
+def test_text_in_xml_keeps_its_bounds(in_xml, xml, schema, written, may, value, longest):
+    tool, text = argument({"type": "string", **schema}, written)
+    constraint = in_xml.tools([tool], "required", longest=longest)
+    assert allowed(constraint, xml, text) == ("end" if may else "no")
+    if may:
+        assert read(xml, [tool], text) == {"x": value}
+        jsonschema.validate({"x": value}, tool.parameters)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "array", "items": {"type": "string"}}, [CLOSED, f'"\n{CLOSED}\n</function>']),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, {CLOSED: 1}),
+        ({"type": ["string", "null"]}, f'"{CLOSED}'),
+        ({"enum": [1, CLOSED]}, CLOSED),
+    ],
+)
+def test_json_in_xml_may_hold_the_closing_tag(in_xml, xml, schema, value):
+    tool, text = argument(schema, f"{json.dumps(value)}\n")
+    assert allowed(in_xml.tools([tool], "required"), xml, text) == "end"
+    assert read(xml, [tool], text) == {"x": value}
+
+
+@pytest.mark.parametrize("schema", [{"enum": ["a", f"b{CLOSED}"]}, {"const": CLOSED}])
+def test_a_choice_of_the_closing_tag_is_refused(in_xml, schema):
+    tool, _ = argument(schema, "")
+    with pytest.raises(BackendError, match="closing tag"):
+        in_xml.tools([tool])
 
 
 # --- bounds ---------------------------------------------------------------

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.backends.argument_schema import ANNOTATIONS, bounded
-from workbench.backends.tool_calls import resolved, text_valued
+from workbench.backends.tool_calls import CLOSED, resolved, text_valued
 from workbench.errors import BackendError
 from workbench.models.tool_forms import CALL_ID, PYTHON_TAG, THINK, THINK_END, ToolForm
 from workbench.records import NamedTool, Tool, ToolChoice
@@ -24,14 +24,14 @@ from workbench.records import NamedTool, Tool, ToolChoice
 MOST_CALLS = 8
 """Calls of one answer that must call."""
 
-_LONG = 1024
-"""A bound of text in XML that costs more to keep than it is worth."""
-
 _ECMA = {"d": "[0-9]", "w": "[A-Za-z0-9_]"}
 """What JSON Schema's regexes (ECMA-262) mean by these, and Rust's do not."""
 
 _OF_ARGUMENTS = {"type", "properties", "required", "additionalProperties", "$defs", "definitions"}
 _OF_TEXT = {"type", "minLength", "maxLength", "pattern"}
+
+_CLOSED = CLOSED.replace("/", r"\/")
+"""The tag that ends an argument in XML, as a regex."""
 
 _SIMPLE_NAME = re.compile(r"[^\s<>{}\[\]\"]{1,128}")
 
@@ -98,6 +98,7 @@ class ToolGrammar:
             f"thought: {' | '.join(ends)}\n"
             f"thought_text[lazy]: TEXT {_quoted(THINK_END)}\n"
             "GAP: /[ \\n]{0,4}/\nTEXT: /(?s:.*)/\n"
+            "BYTES: ~/[^\\s\\S]/\n"
         )
 
     # --- calls ------------------------------------------------------------
@@ -161,28 +162,27 @@ class ToolGrammar:
 
     def _xml_value(self, tool: Tool, field: Any, schema: Mapping[str, Any], rules: _Rules) -> str:
         """Text as it is, everything else as JSON; with the closing tag and a newline."""
-        after = _quoted("\n</parameter>\n")
+        after = _quoted(f"\n{CLOSED}\n")
         definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
         if not text_valued(field, schema):
             return f"{self._json({**field, **definitions})} {after}"
         field = resolved(field, schema)
         if "const" in field or "enum" in field:
             self._check_keywords(tool, field, {"type", "const", "enum"})
-            values = field.get("enum", [field.get("const")])
+            listed = field.get("enum", [field.get("const")])
+            values = [value for value in listed if value == field.get("const", value)]
             if not values:
                 raise self._not_in_xml(tool, "a choice among nothing")
+            if any(CLOSED in value for value in values):
+                raise self._not_in_xml(tool, "a choice of its closing tag")
             return f"({' | '.join(_quoted(value) for value in values)}) {after}"
         self._check_keywords(tool, field, _OF_TEXT)
-        most = field["maxLength"] if field.get("maxLength", _LONG) < _LONG else ""
-        if "pattern" not in field and not field.get("minLength"):
-            # The closing tag ends it, wherever it comes: that is what the reader takes, too.
-            text = rules.lazy(f"/(?s:.){{0,{most}}}<\\/parameter>/")
-            return f'{text} "\\n"'
-        size = f"{field.get('minLength', 0)},{most}"
-        terminal = f"/(?s:.){{{size}}}/ & ~/(?s:.*)<\\/parameter>(?s:.*)/"
+        least, most = field.get("minLength", 0), field.get("maxLength", "")
         if "pattern" in field:
-            terminal += f" & /{self._whole(tool, field['pattern'])}/"
-        return f"{rules.terminal(terminal)} {after}"
+            text = _matching(self._whole(tool, field["pattern"]), least, most)
+        else:
+            text = _any_text(least, most)
+        return f'{rules.lazy(text)} "\\n"'
 
     def _whole(self, tool: Tool, pattern: str) -> str:
         """A pattern, which is searched for, as a regex of the whole text."""
@@ -237,11 +237,6 @@ class _Rules:
         self.add(name, body)
         return name
 
-    def terminal(self, body: str) -> str:
-        name = f"TERMINAL_{len(self._lines)}"
-        self.add(name, body)
-        return name
-
     def lazy(self, body: str) -> str:
         name = f"rule_{len(self._lines)}"
         self.add(f"{name}[lazy]", body)
@@ -249,6 +244,26 @@ class _Rules:
 
     def __str__(self) -> str:
         return "".join(self._lines)
+
+
+# Text in XML ends at its first closing tag, and a newline before that is not part of it: that is
+# how the reader takes it. What may not follow is said in BYTES: that nothing is left of a text is
+# then plain at once, and need not be tried out up to its bound.
+
+
+def _any_text(least: int, most: int | str) -> str:
+    """Text of a length, with its closing tag: the body of a lazy rule."""
+    text = f"/(?s:.){{{least},{most}}}\\n?{_CLOSED}/"
+    if least:
+        text += f" & ~(/(?s:.){{0,{least - 1}}}\\n?{_CLOSED}/ BYTES)"
+    return text
+
+
+def _matching(pattern: str, least: int, most: int | str) -> str:
+    """Text of a length that is all of `pattern`, with a newline and its closing tag."""
+    ending = len(f"\n{CLOSED}")
+    size = f"{least + ending},{most + ending if isinstance(most, int) else ''}"
+    return f"/({pattern})\\n{_CLOSED}/ & /(?s:.){{{size}}}/ & ~(/(?s:.*){_CLOSED}(?s:.)/ BYTES)"
 
 
 def _quoted(text: str) -> str:
