@@ -97,25 +97,38 @@ def call(form, name="hire", arguments=ARGUMENTS):
     return written(ToolCall("", name, arguments), form)
 
 
+def pieces(tokenizer, tools, tokens):
+    """Deltas of an answer."""
+    stream = Pieces(tokenizer.decode, reader=CallReader(tokenizer.tool_form, tools))
+    return [delta for token in tokens for delta in stream.push(token)] + stream.flush()
+
+
+def read(tokenizer, tools, text):
+    """The arguments of the one call that `text` is."""
+    deltas = pieces(tokenizer, tools, tokenizer.encode(text))
+    [found] = [d.tool_call for d in deltas if d.tool_call]
+    assert "".join(d.text for d in deltas) == ""
+    return json.loads(found.arguments)
+
+
 def walk(constraint, tokenizer, tools, seed):
     """Deltas of an answer drawn at random from what is allowed, ends being preferred."""
     random = np.random.default_rng(seed)
     texts = [tokenizer.decode([i]) for i in range(tokenizer.size)]
     ends = np.array([t[:1] in tuple('"}]<\n') for t in texts], np.float32)
-    pieces = Pieces(tokenizer.decode, reader=CallReader(tokenizer.tool_form, tools), calls="id")
-    deltas = []
+    drawn = []
     for _ in range(1500):
         noise = random.gumbel(size=tokenizer.size).astype(np.float32)
         token = int(constraint.mask(noise + 2 * ends).argmax())
         if token in tokenizer.eos_ids:
             break
-        deltas += pieces.push(token)
+        drawn.append(token)
         constraint.accept(token)
         if constraint.finished:
             break
     else:
         pytest.fail("the answer did not come to an end")
-    return deltas + pieces.flush()
+    return pieces(tokenizer, tools, drawn)
 
 
 def test_each_family_is_told_by_its_template(tokenizer):
@@ -143,6 +156,16 @@ def test_an_opening_in_letters_binds_too(grammars, tokenizer):
     wrong = f"{opening}{call(form, 'fire').removeprefix(opening)}"
     assert allowed(grammars.tools([HIRE]), tokenizer, wrong, spelled=True) == "no"
     assert allowed(grammars.tools([HIRE]), tokenizer, f"{opening} hm", spelled=True) == "no"
+
+
+def test_no_call_gets_past_the_grammar_behind_white_space(grammars, tokenizer):
+    wrong = call(tokenizer.tool_form, "fire")
+    for blank in (*"\t\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u2003\u3000\ufeff", "\r\n "):
+        for before in (blank, f"<think>x</think>{blank}", f"{blank}<think>x</think>"):
+            text = f"{before}{wrong}"
+            if allowed(grammars.tools([HIRE]), tokenizer, text, spelled=True) != "no":
+                deltas = pieces(tokenizer, [HIRE], spelled_out(tokenizer, text))
+                assert [d.tool_call for d in deltas if d.tool_call] == [], before
 
 
 def test_text_may_stand_around_calls_where_they_have_an_opening(grammars, tokenizer):
@@ -245,15 +268,6 @@ def test_whatever_is_drawn_is_read_and_valid(grammars, tokenizer, tool):
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory) -> Registry:
     return Registry(settings_of(tmp_path_factory.mktemp("project")))
-
-
-def read(tokenizer, tools, text):
-    """The arguments of the one call that `text` is."""
-    pieces = Pieces(tokenizer.decode, reader=CallReader(tokenizer.tool_form, tools))
-    deltas = [d for token in tokenizer.encode(text) for d in pieces.push(token)] + pieces.flush()
-    [found] = [d.tool_call for d in deltas if d.tool_call]
-    assert "".join(d.text for d in deltas) == ""
-    return json.loads(found.arguments)
 
 
 def test_every_built_in_tool_can_be_called(grammars, tokenizer, registry):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from workbench.backends.tool_calls import CallReader
-from workbench.models.tool_forms import THINK, THINK_END
+from workbench.models.tool_forms import BLANK, THINK, THINK_END
 from workbench.records import Delta, ToolCall
 
 _INCOMPLETE = "\ufffd"
@@ -154,7 +154,7 @@ class Segments:
         if self._state == "call":
             rest = self._opened + rest
         elif self._state in ("between", "called", "more"):
-            rest = rest.lstrip()
+            rest = rest.lstrip(BLANK)
         return [Delta(text=rest)] if rest else []
 
     @property
@@ -191,7 +191,7 @@ class Segments:
 
     def _start(self) -> bool:
         """Reasoning comes first, if at all."""
-        beginning = self._buffer.lstrip()
+        beginning = self._buffer.lstrip(BLANK)
         if THINK.startswith(beginning[: len(THINK)]):
             if len(beginning) < len(THINK):
                 return False
@@ -201,7 +201,7 @@ class Segments:
         return self._answer()
 
     def _between(self) -> bool:
-        self._buffer = self._buffer.lstrip()
+        self._buffer = self._buffer.lstrip(BLANK)
         return bool(self._buffer) and self._answer()
 
     def _answer(self) -> bool:
@@ -244,7 +244,7 @@ class Segments:
         """Pass over the closing tag, where the form has one and the model wrote it."""
         assert self._reader is not None
         closing = self._reader.form.closing
-        rest = self._buffer.lstrip()
+        rest = self._buffer.lstrip(BLANK)
         if closing and len(rest) < len(closing) and closing.startswith(rest):
             return False
         self._buffer = rest.removeprefix(closing)
@@ -254,7 +254,7 @@ class Segments:
     def _another(self) -> bool:
         """Llama separates calls by semicolons or lines, where it writes several."""
         assert self._reader is not None
-        rest = self._buffer.lstrip()
+        rest = self._buffer.lstrip(BLANK)
         if not rest or rest == ";":
             return False
         begins = self._reader.begins(rest.removeprefix(";"))

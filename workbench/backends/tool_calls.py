@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from workbench.models.tool_forms import PYTHON_TAG, ToolForm
+from workbench.models.tool_forms import BLANK, PYTHON_TAG, ToolForm
 from workbench.records import Tool
 
 _PIECE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*("?)|[{}\[\]]', re.DOTALL)
@@ -62,17 +62,17 @@ class CallReader:
 
     def begins(self, text: str) -> bool | None:
         """Whether an answer that begins with `text` is a call without opening; None: too early."""
-        text = text.lstrip()
+        text = text.lstrip(BLANK)
         if text.startswith(("{", PYTHON_TAG)):
             return True
         return None if PYTHON_TAG.startswith(text) else False
 
     def read(self, body: str) -> Calls | None:
         """The calls at the beginning of `body`; None as long as more is needed to say."""
-        start = len(body) - len(body.lstrip())
+        start = len(body) - len(body.lstrip(BLANK))
         if not self.form.opening and body.startswith(PYTHON_TAG, start):
             start += len(PYTHON_TAG)
-            start += len(body) - start - len(body[start:].lstrip())
+            start += len(body) - start - len(body[start:].lstrip(BLANK))
         if start == len(body):
             return None
         if body[start] in "{[":

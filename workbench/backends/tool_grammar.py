@@ -18,7 +18,7 @@ from typing import Any
 from workbench.backends.argument_schema import ANNOTATIONS, bounded
 from workbench.backends.tool_calls import CLOSED, resolved, text_valued
 from workbench.errors import BackendError
-from workbench.models.tool_forms import CALL_ID, PYTHON_TAG, THINK, THINK_END, ToolForm
+from workbench.models.tool_forms import BLANK, CALL_ID, PYTHON_TAG, THINK, THINK_END, ToolForm
 from workbench.records import NamedTool, Tool, ToolChoice
 
 MOST_CALLS = 8
@@ -29,6 +29,9 @@ _ECMA = {"d": "[0-9]", "w": "[A-Za-z0-9_]"}
 
 _OF_ARGUMENTS = {"type", "properties", "required", "additionalProperties", "$defs", "definitions"}
 _OF_TEXT = {"type", "minLength", "maxLength", "pattern"}
+
+_BLANK = json.dumps(BLANK)[1:-1]
+"""`BLANK` within the brackets of a regex."""
 
 _CLOSED = CLOSED.replace("/", r"\/")
 """The tag that ends an argument in XML, as a regex."""
@@ -67,7 +70,7 @@ class ToolGrammar:
             tag = f"({self._mark(PYTHON_TAG)})? " if PYTHON_TAG in self._special else ""
             rules.add("called", f"{tag}{body}")
             begins = "|".join(re.escape(mark) for mark in ("{", THINK, PYTHON_TAG))
-            rules.add("PLAIN", f"/(?s:.*)/ & ~/\\s*({begins})(?s:.*)/")
+            rules.add("PLAIN", f"/(?s:.*)/ & ~/[{_BLANK}]*({begins})(?s:.*)/")
         else:
             opened = self._mark(self._form.opening)
             rules.add("call", f"{opened} {body}")

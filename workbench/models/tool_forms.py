@@ -24,6 +24,9 @@ the JSON of its arguments, or a tag for each argument."""
 THINK, THINK_END = "<think>", "</think>"
 PYTHON_TAG = "<|python_tag|>"
 CALL_ID = "[CALL_ID]"
+BLANK = " \t\n\r"
+"""What may stand before a call or a thought: JSON's white space, and nothing that only one of
+Python and a grammar would count as such."""
 
 
 @dataclass(frozen=True)
