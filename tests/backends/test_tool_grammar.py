@@ -353,6 +353,18 @@ def test_parameters_that_are_no_schema_are_refused(plain, parameters):
         plain.tools([Tool("t", "", parameters)])
 
 
+def test_the_tool_that_can_not_be_kept_is_named(grammars):
+    several = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    tag = Tool("server__tag", "", {"properties": {"tags": several}})
+    least = Tool("server__put", "", {"minProperties": 2, "additionalProperties": True})
+    with pytest.raises(BackendError, match=r"server__tag.*uniqueItems"):
+        grammars.tools([HIRE, tag, FIRE])
+    with pytest.raises(BackendError, match="server__put"):
+        grammars.tools([tag, least], NamedTool("server__put"))
+    assert set(grammars.refused([HIRE, tag, least, FIRE])) == {"server__tag", "server__put"}
+    assert grammars.refused([HIRE, FIRE]) == {}
+
+
 def test_names_that_a_form_can_not_write_are_refused(grammars, tokenizer):
     tool = Tool('two words>"{', "", {"type": "object"})
     if tokenizer.tool_form.layout in ("named", "xml"):

@@ -19,7 +19,7 @@ import numpy as np
 from workbench.backends.tool_grammar import ToolGrammar
 from workbench.errors import BackendError, MissingLibrary
 from workbench.models import Tokenizer
-from workbench.records import Tool, ToolChoice
+from workbench.records import NamedTool, Tool, ToolChoice
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -119,8 +119,39 @@ class Grammars:
 
         `longest` is how many characters a string may have to which a schema sets no
         bound; see argument_schema.py. `thinking` says that the prompt ended inside
-        `<think>`. Raises BackendError for schemas that can't be enforced.
+        `<think>`. Raises BackendError for schemas that can't be enforced; it names the tool.
         """
+        try:
+            return self._calls(tools, choice, longest, thinking=thinking)
+        except BackendError:
+            named = choice.name if isinstance(choice, NamedTool) else None
+            for tool in tools:
+                if named in (None, tool.name) and (error := self._refused(tool, longest)):
+                    raise error from None
+            raise
+
+    def refused(self, tools: Sequence[Tool], *, longest: int = 4096) -> dict[str, BackendError]:
+        """Those of `tools` with which `tools()` would fail: name -> why."""
+        try:
+            self._calls(tools, "required", longest)
+        except BackendError:
+            errors = {tool.name: self._refused(tool, longest) for tool in tools}
+            return {name: error for name, error in errors.items() if error is not None}
+        return {}
+
+    def _refused(self, tool: Tool, longest: int) -> BackendError | None:
+        """Why `tool` can't be offered, if it can't."""
+        try:
+            self._calls([tool], "required", longest)
+        except BackendError as error:
+            return BackendError(
+                f"The tool {tool.name} can't be offered: {error.fact}", error.remedy
+            )
+        return None
+
+    def _calls(
+        self, tools: Sequence[Tool], choice: ToolChoice, longest: int, *, thinking: bool = False
+    ) -> Constraint:
         from llguidance import LLMatcher
 
         grammar = self._tools.lark(tools, choice, longest, thinking=thinking)
