@@ -365,6 +365,19 @@ def test_the_tool_that_can_not_be_kept_is_named(grammars):
     assert grammars.refused([HIRE, FIRE]) == {}
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"type": "string", "nullable": True},
+        {"type": "string", "x-order": 1},
+        {"type": "string", "contentEncoding": "base64"},
+        {"type": "object", "propertyNames": {"type": "string"}, "additionalProperties": False},
+    ],
+)
+def test_what_says_nothing_of_what_is_valid_is_no_obstacle(grammars, field):
+    assert grammars.refused([Tool("t", "", {"properties": {"x": field}, "x-order": 2})]) == {}
+
+
 def test_names_that_a_form_can_not_write_are_refused(grammars, tokenizer):
     tool = Tool('two words>"{', "", {"type": "object"})
     if tokenizer.tool_form.layout in ("named", "xml"):

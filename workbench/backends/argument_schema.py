@@ -66,8 +66,15 @@ _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")
 _APPLICATORS = frozenset({"anyOf", "oneOf", "allOf", "$ref", "patternProperties"})
 _WORDS = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
-ANNOTATIONS = frozenset(_WORDS | {"$schema", "$id", "$comment"})
-"""Keywords that say nothing about what is valid."""
+_CONTENT = {"contentEncoding", "contentMediaType"}  # annotations since Draft 2019-09
+ANNOTATIONS = frozenset(_WORDS | _CONTENT | {"$schema", "$id", "$comment", "nullable"})
+"""Keywords that say nothing about what is valid. So do all that begin with x-."""
+
+_SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
+    "uniqueItems": (False,),
+    "propertyNames": (True, {}, {"type": "string"}),
+}
+"""Keywords that llguidance refuses, and values of them that shut nothing out."""
 
 
 def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
@@ -115,8 +122,9 @@ def _narrow(schema: Any, longest: int, *, joined: bool) -> Any:
     for key in ("items", "additionalProperties"):
         if key in new and not isinstance(new[key], bool):
             new[key] = _narrow(new[key], longest, joined=joined)
-    if new.get("uniqueItems") is False:
-        del new["uniqueItems"]  # says nothing, but llguidance refuses the keyword
+    for key, free in _SAYS_NOTHING.items():
+        if key in new and new[key] in free:
+            del new[key]
     if "enum" in new or "const" in new:
         return new
     kinds = new.get("type", ())

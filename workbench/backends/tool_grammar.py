@@ -215,7 +215,8 @@ class ToolGrammar:
 
     def _check_keywords(self, tool: Tool, schema: Mapping[str, Any], known: set[str]) -> None:
         """JSON leaves it to llguidance to refuse a keyword; this form has to do so itself."""
-        if others := sorted(set(schema) - known - ANNOTATIONS):
+        unknown = set(schema) - known - ANNOTATIONS
+        if others := sorted(key for key in unknown if not key.startswith("x-")):
             raise self._not_in_xml(tool, f"the keywords {', '.join(others)}")
 
     def _not_in_xml(self, tool: Tool, what: str) -> BackendError:
