@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableLambda
 from pydantic import Field
 
-from workbench.errors import ToolError
+from workbench.errors import BackendError, ToolError
 from workbench.records import Delta, Message, Usage
 from workbench.tools import Definition
 
@@ -105,6 +105,9 @@ class Deltas:
     def chat(self, messages: list[Message], **options: Any) -> Iterator[Delta]:
         self.asked.append((messages, options))
         yield from self.deltas
+
+    def refused(self, tools: Any) -> dict[str, BackendError]:
+        return {}
 
 
 END = Delta(finish_reason="stop", usage=Usage(10, 3, 4))

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import tiny_models
 from agent_parts import END, READ, SHELL, Deltas, Few, Scripted, calling
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -27,6 +28,7 @@ from workbench.agents.chat_model import BackendChat
 from workbench.agents.state import AgentRun, Budget
 from workbench.approval import Decision, Grants, InTurn, Policy, Rule
 from workbench.approval.grants import GOOD_S
+from workbench.backends.constraint import Grammars
 from workbench.errors import (
     ApprovalError,
     BackendError,
@@ -35,6 +37,7 @@ from workbench.errors import (
     ServerError,
     ToolError,
 )
+from workbench.models import Tokenizer
 from workbench.records import Delta, ToolCall
 from workbench.settings import Settings
 from workbench.tools import Context
@@ -557,6 +560,24 @@ def test_warming_up_computes_the_beginning_of_every_run(bench):
     assert [tool.name for tool in offered["tools"]] == ["look", "shell"]
     assert offered["tools"] == also["tools"]
     assert agent._state("anything") == {}
+
+
+def test_a_tool_that_the_model_can_not_be_bound_to_is_set_aside(bench, tmp_path):
+    tiny_models.write_tokenizer(tmp_path / "model", "smollm")
+    backend = Deltas(Delta("Done."), END)
+    backend.refused = Grammars(Tokenizer(tmp_path / "model")).refused
+    several = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
+    tag = replace(READ, name="server__tag", parameters={"properties": {"tags": several}})
+    agent = bench(
+        backend, definitions=(READ, tag), model=lambda script: BackendChat(backend=script)
+    )
+    (problem,) = agent.problems
+    assert problem.source == "server__tag"
+    assert "uniqueItems" in problem.reason
+    assert agent.run("Look.").answer == "Done."
+    ((_, asked),) = backend.asked
+    assert [tool.name for tool in asked["tools"]] == ["look"]
+    assert "server__tag" in (tmp_path / "spans.jsonl").read_text(encoding="utf-8")
 
 
 def test_a_run_has_one_driver(bench):

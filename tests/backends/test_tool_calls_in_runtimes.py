@@ -103,8 +103,10 @@ def test_choices_that_can_not_be_kept_are_refused(backend: LocalBackend):
         backend.complete("?", tools=[LIGHT], tool_choice=NamedTool("lamp"))
     with pytest.raises(BackendError, match="no tools are given"):
         backend.complete("?", tool_choice="required")
-    with pytest.raises(BackendError, match="JSON Schema"):
-        backend.complete("?", tools=[Tool("t", "", {"properties": 5})])
+    with pytest.raises(BackendError, match=r"The tool lamp .* JSON Schema"):
+        backend.complete("?", tools=[LIGHT, Tool("lamp", "", {"properties": 5})])
+    assert set(backend.refused([LIGHT, Tool("lamp", "", {"properties": 5})])) == {"lamp"}
+    assert backend.refused([]) == {}
 
 
 def test_a_text_that_was_ended_by_force_is_said_to_be_cut(backend: LocalBackend):

@@ -66,6 +66,12 @@ def test_a_stream_that_is_broken_off_keeps_what_was_said(traced):
     assert span.error is None
 
 
+def test_which_tools_are_refused_leaves_no_span(traced):
+    broken = Tool("broken", "", {"properties": {"x": {"not": {}}}})
+    assert set(traced.refused([broken, Tool("fine", "", {})])) == {"broken"}
+    assert not traced.tracer.path.exists()
+
+
 def test_a_failure_is_a_failed_span(traced):
     with pytest.raises(BackendError):
         traced.complete("Hello", adapter="missing")

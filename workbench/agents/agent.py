@@ -30,12 +30,14 @@ from langsmith import tracing_context
 
 from workbench.agents import loop
 from workbench.agents.calls import Calls
+from workbench.agents.chat_model import BackendChat
 from workbench.agents.loop import AnswerSchema, Job
 from workbench.agents.state import AgentRun, Budget, Made
 from workbench.approval import Asker, Decision, Request
 from workbench.errors import InputError
 from workbench.records import Completion, Sampling, Timing, Usage, content_id
 from workbench.sqlite_file import connect
+from workbench.tools.problems import Problem
 from workbench.tracing import Place, Tracer
 
 SYSTEM = (
@@ -62,6 +64,8 @@ class Agent:
     With `plans` the model first names the tools to call, in at least `least_calls` steps,
     and then calls each of those once: the way for small models. Without, it decides as it goes.
     `answer` gives the JSON Schema of the answer from the results of the calls.
+
+    A tool whose schema the model can't be bound to is set aside: `problems` says which, and why.
     """
 
     def __init__(
@@ -83,7 +87,10 @@ class Agent:
         self._model, self._calls, self._tracer = model, calls, tracer
         self._system, self._budget = system, budget
         self._plans, self._least_calls, self._answer = plans, least_calls, answer
-        self._tools = tuple(calls.registry.get(tool).tool for tool in tools)
+        named = tuple(calls.registry.get(tool).tool for tool in tools)
+        refused = model.backend.refused(named) if isinstance(model, BackendChat) else {}
+        self.problems = tuple(Problem.of(tool, error) for tool, error in refused.items())
+        self._tools = tuple(tool for tool in named if tool.name not in refused)
         self._locks = Path(f"{checkpoints}.locks")
         self._database = connect(checkpoints)
         self._saver = SqliteSaver(self._database)
@@ -130,7 +137,10 @@ class Agent:
             place = Place(span.trace_id, span.id)
             start = loop.beginning([SystemMessage(self._system), HumanMessage(task)], place)
             run = self._advance(id, start, asker, progress)
-            span.finish(output=_shown(run), metadata={"run": id, "finish": run.finish})
+            about = {"run": id, "finish": run.finish}
+            if self.problems:
+                about["set aside"] = "; ".join(map(str, self.problems))
+            span.finish(output=_shown(run), metadata=about)
         return run
 
     def go_on(

@@ -35,6 +35,11 @@ JSON_STYLE: Any = {
 }
 
 
+def not_offered(tool: Tool, error: BackendError) -> BackendError:
+    """What is said of a tool for whose calls there is no grammar."""
+    return BackendError(f"The tool {tool.name} can't be offered: {error.fact}", error.remedy)
+
+
 class Constraint:
     """What may follow in one answer.
 
@@ -144,9 +149,7 @@ class Grammars:
         try:
             self._calls([tool], "required", longest)
         except BackendError as error:
-            return BackendError(
-                f"The tool {tool.name} can't be offered: {error.fact}", error.remedy
-            )
+            return not_offered(tool, error)
         return None
 
     def _calls(

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from workbench.errors import BackendError
 from workbench.records import Completion, Delta, Message, Sampling, Score, Tool, ToolChoice
 
 
@@ -96,6 +97,10 @@ class Backend(Protocol):
         on what was asked before. Greedy answers are equal by definition, so
         with temperature 0 one is computed.
         """
+        ...
+
+    def refused(self, tools: Sequence[Tool]) -> Mapping[str, BackendError]:
+        """Those of `tools` that can't be offered, since calls could not be bound: name -> why."""
         ...
 
     def score(

@@ -19,7 +19,7 @@ import numpy as np
 from workbench.backends.adapter_files import adapter_file, check_base, fingerprint_of
 from workbench.backends.answer import Answer, Request
 from workbench.backends.argument_schema import bounded
-from workbench.backends.constraint import Constraint, Grammars
+from workbench.backends.constraint import Constraint, Grammars, not_offered
 from workbench.backends.contract import Engine
 from workbench.backends.pieces import Pieces
 from workbench.backends.sampling import Sampler, check
@@ -248,6 +248,10 @@ class LocalBackend:
             self._grammars = Grammars(self.tokenizer)
         return self._grammars
 
+    def refused(self, tools: Sequence[Tool]) -> Mapping[str, BackendError]:
+        """Tools that can't be offered, and why; see `contract.Backend`."""
+        return self.grammars.refused(tools) if tools else {}
+
     def _completion(self, request: Request, answer: Answer, index: int) -> Completion:
         assert answer.finish is not None
         fingerprint = self._adapters[request.adapter] if request.adapter else None
@@ -355,7 +359,10 @@ class LocalBackend:
 def _check_tools(tools: Sequence[Tool], choice: ToolChoice) -> None:
     """Refuse parameters that are no schema, and a choice that no answer can fulfil."""
     for tool in tools:
-        bounded(tool.parameters, 1)
+        try:
+            bounded(tool.parameters, 1)
+        except BackendError as error:
+            raise not_offered(tool, error) from None
     names = [tool.name for tool in tools]
     if isinstance(choice, NamedTool):
         if choice.name not in names:

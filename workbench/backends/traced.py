@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from workbench.backends.contract import Backend
+from workbench.errors import BackendError
 from workbench.records import (
     Completion,
     Delta,
@@ -160,6 +161,10 @@ class TracedBackend:
     ) -> np.ndarray:
         """As of the backend beneath."""
         return self.backend.logprobs(tokens, start, adapter=adapter)
+
+    def refused(self, tools: Sequence[Tool]) -> Mapping[str, BackendError]:
+        """As of the backend beneath."""
+        return self.backend.refused(tools)
 
     def load_adapter(self, path: Path | str, name: str) -> None:
         """As of the backend beneath."""
