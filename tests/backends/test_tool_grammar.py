@@ -545,6 +545,16 @@ def test_the_bounds_take_nothing_from_the_schema_that_was_given():
         ({"properties": {}, "required": ["zz"]}, '{"zz": null}'),
         ({"properties": {"a": True}}, '{"a": "anything"}'),
         ({"properties": {"a": {"description": "any"}}}, '{"a": 7}'),
+        ({"properties": {"a": {"type": "array", "items": True}}}, '{"a": [7, "b"]}'),
+        (
+            {
+                "allOf": [
+                    {"properties": {"a": {"type": "integer"}}, "additionalProperties": True},
+                    {"properties": {"b": {"type": "array", "items": {"type": "integer"}}}},
+                ]
+            },
+            '{"a": 1, "b": [2]}',
+        ),
         ({"properties": {"n": {"type": "array", "uniqueItems": False}}}, '{"n": [1, 1]}'),
     ],
 )
@@ -553,6 +563,115 @@ def test_bounds_leave_joined_schemas_satisfiable(plain, chatml, schema, value):
     text = call(FORMS["hermes"], "t", value)
     assert allowed(plain.tools([tool], "required"), chatml, text) == "end"
     jsonschema.validate(json.loads(value), schema)
+
+
+INTEGER = {"type": "integer"}
+JOINED = {
+    "parts": (
+        {
+            "allOf": [
+                {"properties": {"a": INTEGER}, "required": ["a"]},
+                {"properties": {"b": INTEGER}},
+            ]
+        },
+        ['{"a": 1, "b": 2}'],
+        ['{"a": 1, "c": 2}'],
+    ),
+    "within parts": (
+        {
+            "allOf": [
+                {"properties": {"o": {"properties": {"a": INTEGER}}}},
+                {
+                    "properties": {
+                        "o": {"properties": {"b": INTEGER}},
+                        "l": {"type": "array", "items": {"properties": {"a": INTEGER}}},
+                    }
+                },
+            ]
+        },
+        ['{"o": {"a": 1, "b": 2}}', '{"l": [{"a": 1}]}'],
+        ['{"o": {"a": 1, "c": 2}}', '{"l": [{"b": 1}]}'],
+    ),
+    "a definition as the one part": (
+        {
+            "properties": {"o": {"title": "O", "allOf": [{"$ref": "#/definitions/o"}]}},
+            "definitions": {
+                "o": {"properties": {"i": {"allOf": [{"$ref": "#/definitions/i"}]}}},
+                "i": {"properties": {"a": INTEGER}},
+            },
+        },
+        ['{"o": {"i": {"a": 1}}}'],
+        ['{"o": {"a": 1}}', '{"o": {"i": {"b": 1}}}'],
+    ),
+    "a definition twice": (
+        {
+            "allOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/c"}],
+            "$defs": {
+                "a": {"properties": {"a": INTEGER}},
+                "b": {"allOf": [{"$ref": "#/$defs/a"}], "properties": {"b": INTEGER}},
+                "c": {"allOf": [{"$ref": "#/$defs/a"}], "properties": {"c": INTEGER}},
+            },
+        },
+        ['{"a": 3, "b": 1, "c": 2}', '{"c": 1}'],
+        ['{"d": 1}'],
+    ),
+    "a definition within itself": (
+        {
+            "properties": {"n": {"allOf": [{"$ref": "#/$defs/n"}], "properties": {"b": INTEGER}}},
+            "$defs": {"n": {"properties": {"a": INTEGER, "n": {"$ref": "#/$defs/n"}}}},
+        },
+        ['{"n": {"n": {"a": 1, "n": {}}, "b": 1}}'],
+        ['{"n": {"c": 1}}'],
+    ),
+    "one of several beside what all have": (
+        {
+            "properties": {"a": INTEGER},
+            "anyOf": [
+                {"properties": {"b": {"const": 1}}, "required": ["b"]},
+                {"properties": {"c": {"const": 1}}, "required": ["c"]},
+            ],
+        },
+        ['{"a": 1, "b": 1}', '{"c": 1}'],
+        ['{"b": 1, "d": 1}'],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", JOINED)
+def test_keys_that_no_part_names_are_left_out(plain, chatml, kind):
+    schema, taken, left_out = JOINED[kind]
+    tool = Tool("t", "", schema)
+
+    def end(arguments):
+        jsonschema.validate(json.loads(arguments), schema)
+        text = call(FORMS["hermes"], "t", arguments)
+        return allowed(plain.tools([tool], "required"), chatml, text)
+
+    assert {each: end(each) for each in taken} == dict.fromkeys(taken, "end")
+    assert {each: end(each) for each in left_out} == dict.fromkeys(left_out, "no")
+
+
+def test_definitions_that_stand_for_very_many_are_not_followed_for_ever():
+    of = {f"d{n}": {k: {"$ref": f"#/$defs/d{n + 1}"} for k in "ab"} for n in range(60)}
+    definitions = {name: {"properties": properties} for name, properties in of.items()}
+    schema = {"allOf": [{"$ref": "#/$defs/d0"}], "$defs": {**definitions, "d60": True}}
+    assert len(json.dumps(bounded(schema, 100))) < 100_000
+
+
+def test_free_keys_are_left_out_beside_named_ones_or_counted():
+    def keys(**schema):
+        new = bounded({"type": "object", **schema}, 100)
+        return new["additionalProperties"], new.get("maxProperties")
+
+    one, number = {"a": INTEGER}, {"type": "number"}
+    assert keys(properties=one, additionalProperties=True) == (False, None)
+    assert keys(properties=one, additionalProperties=number) == (False, None)
+    assert keys(patternProperties={"^x": number}) == (False, MOST)
+    assert keys(patternProperties={"^x": number}, properties=one, required=["a"]) == (
+        False,
+        MOST + 1,
+    )
+    assert keys(additionalProperties=number) == (False, MOST)  # as a pattern of all short keys
 
 
 RECURSIVE = {

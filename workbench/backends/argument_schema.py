@@ -15,8 +15,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from workbench.backends.joined_schema import IN_PLACE, closing
 from workbench.errors import BackendError
 from workbench.records import content_id
 
@@ -62,9 +64,9 @@ _FORMATS = {
 validators do (leap seconds, the year 0), and those that XML forms need. Years are 1000 to 2999,
 and addresses are on the web."""
 
-_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+_LISTS = (*IN_PLACE, "prefixItems")
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")
-_APPLICATORS = frozenset({"anyOf", "oneOf", "allOf", "$ref", "patternProperties"})
+_APPLICATORS = frozenset({*IN_PLACE, "$ref"})
 _WORDS = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
 _CONTENT = {"contentEncoding", "contentMediaType"}  # annotations since Draft 2019-09
 ANNOTATIONS = frozenset(_WORDS | _CONTENT | {"$schema", "$id", "$comment", "nullable"})
@@ -89,11 +91,12 @@ def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
             given["additionalProperties"] = (
                 False  # this is how tools without parameters are written
             )
-        narrowed: dict[str, Any] = _narrow(given, longest, joined=False)
-        if '"allOf"' in json.dumps(schema):  # definitions may be parts of a larger object
+        whole = _Whole(longest, _definitions(schema), '"allOf"' in json.dumps(schema))
+        narrowed: dict[str, Any] = _narrow(given, whole, joined=False)
+        if whole.of_parts:
             for key in {"$defs", "definitions"} & set(schema):
                 parts = schema[key].items()
-                narrowed[key] = {k: _narrow(v, longest, joined=True) for k, v in parts}
+                narrowed[key] = {k: _narrow(v, whole, joined=True) for k, v in parts}
         return _unrolled(narrowed)
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise BackendError(
@@ -102,26 +105,39 @@ def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
         ) from error
 
 
-def _narrow(schema: Any, longest: int, *, joined: bool) -> Any:
+@dataclass(frozen=True)
+class _Whole:
+    """What a part has to know of the schema it is a part of."""
+
+    longest: int
+    definitions: Mapping[str, Any]
+    of_parts: bool
+    """Whether definitions may be parts of larger objects."""
+
+
+def _narrow(schema: Any, whole: _Whole, *, joined: bool) -> Any:
     """`joined`: another schema speaks of the same value, which this one must not shut out."""
-    if schema is True or (isinstance(schema, Mapping) and not set(schema) - ANNOTATIONS):
-        return _free(longest)
+    if _anything(schema):
+        return _free(whole.longest)
     if schema is False:
         return False
     new = dict(schema)
     together = joined or bool(set(new) & _APPLICATORS)
+    parts = whole.of_parts and "$ref" in new
     for key in _MAPS:
         if key in new:
             inner = joined and key == "properties"
-            new[key] = {k: _narrow(v, longest, joined=inner) for k, v in new[key].items()}
+            new[key] = {k: _narrow(v, whole, joined=inner) for k, v in new[key].items()}
     for key in _LISTS:
         if key in new:
             alone = key in ("anyOf", "oneOf") and not joined and not _says_more(new, key)
-            shared = key != "prefixItems" and not alone
-            new[key] = [_narrow(v, longest, joined=shared) for v in new[key]]
-    for key in ("items", "additionalProperties"):
-        if key in new and not isinstance(new[key], bool):
-            new[key] = _narrow(new[key], longest, joined=joined)
+            shared = key in IN_PLACE and not alone
+            parts = parts or shared
+            new[key] = [_narrow(v, whole, joined=shared) for v in new[key]]
+    if "items" in new:
+        new["items"] = _narrow(new["items"], whole, joined=joined)
+    if not _anything(new.get("additionalProperties", True)):
+        new["additionalProperties"] = _narrow(new["additionalProperties"], whole, joined=joined)
     for key, free in _SAYS_NOTHING.items():
         if key in new and new[key] in free:
             del new[key]
@@ -130,16 +146,22 @@ def _narrow(schema: Any, longest: int, *, joined: bool) -> Any:
     kinds = new.get("type", ())
     kinds = {kinds} if isinstance(kinds, str) else set(kinds)
     if "string" in kinds:
-        _bound_string(new, longest)
+        _bound_string(new, whole.longest)
     if kinds & {"number", "integer"}:
         _bound_number(new, fraction="number" in kinds)
     if "array" in kinds:
         new.setdefault("maxItems", max(MOST, new.get("minItems", 0)))
         if not together:
-            new.setdefault("items", False if "prefixItems" in new else _free(longest))
+            new.setdefault("items", False if "prefixItems" in new else _free(whole.longest))
     if "object" in kinds or "properties" in new:
-        _bound_object(new, longest, joined=together)
+        _bound_object(new, whole.longest, joined=together)
+    if parts and not joined and (closed := closing(schema, whole.definitions)) is not True:
+        new["allOf"] = [*new.get("allOf", ()), closed]
     return new
+
+
+def _anything(schema: Any) -> bool:
+    return schema is True or (isinstance(schema, Mapping) and not set(schema) - ANNOTATIONS)
 
 
 def _says_more(schema: Mapping[str, Any], key: str) -> bool:
@@ -174,18 +196,20 @@ def _bound_object(new: dict[str, Any], longest: int, *, joined: bool) -> None:
             "The schema can't be enforced (minProperties of keys that may repeat)",
             "Name the keys in `properties` and list them in `required`",
         )
-    if "additionalProperties" in new or "patternProperties" in new:
-        if new.get("additionalProperties") is True:
-            new["additionalProperties"] = _free(longest)
-    elif joined:
+    patterns = "patternProperties" in new
+    anything = _anything(new.get("additionalProperties", True))
+    if joined and anything:
+        new.pop("additionalProperties", None)  # another schema may name the keys
         return
-    else:
-        new["additionalProperties"] = False if named and required <= named else _free(longest)
-    others = new.get("additionalProperties")
-    if named or others is False:
+    if not joined and required <= named and (named or (patterns and anything)):
+        new["additionalProperties"] = False
+    elif anything:
+        new["additionalProperties"] = _free(longest)
+    others = new["additionalProperties"]
+    if (others is False and not patterns) or not named <= required:
         return
-    new.setdefault("maxProperties", MOST)
-    if others is not None and not (joined or required or "patternProperties" in new):
+    new.setdefault("maxProperties", MOST + len(required))
+    if not (joined or required or patterns):
         new["patternProperties"] = {_KEY: others}
         new["additionalProperties"] = False
 
@@ -206,11 +230,7 @@ _ROOT = "#"
 def _unrolled(schema: dict[str, Any]) -> dict[str, Any]:
     """`schema` with each definition that contains itself as `DEPTH` definitions, one within
     the other, of which the last contains nothing of the kind."""
-    definitions = {
-        f"#/{kind}/{name}": definition
-        for kind in ("$defs", "definitions")
-        for name, definition in schema.get(kind, {}).items()
-    }
+    definitions = _definitions(schema)
     definitions[_ROOT] = {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
     inside = {name: set(_references(part)) & set(definitions) for name, part in definitions.items()}
     known: dict[str, set[str]] = {}
@@ -228,6 +248,15 @@ def _unrolled(schema: dict[str, Any]) -> dict[str, Any]:
             levels[_level(name, level)] = _leveled(definition, deeper)
     outermost: dict[str, Any] = levels[_level(_ROOT, 0)]
     return {**outermost, "$defs": levels}
+
+
+def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What a schema defines, by reference."""
+    return {
+        f"#/{kind}/{name}": definition
+        for kind in ("$defs", "definitions")
+        for name, definition in schema.get(kind, {}).items()
+    }
 
 
 def _level(name: str, level: int) -> str:
