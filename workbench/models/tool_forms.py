@@ -5,7 +5,8 @@
 
 Facts only. backends/constraint.py makes grammars of them, backends/tool_calls.py reads calls
 by them, tool_prompt.py spells calls out for templates that can't. It knows nothing about
-tokenizers or runtimes.
+tokenizers or runtimes. Forms that no template asks for stay text: calls of Llama's
+built-in tools (`<|python_tag|>name.call(...)`), and its lists of Python calls (`[name(a=1)]`).
 """
 
 from __future__ import annotations
