@@ -762,7 +762,7 @@ def test_every_step_is_a_span_of_one_tree(bench, tmp_path):
 
 
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 from agent_parts import READ, Few, Scripted, calling
 from dataclasses import replace
@@ -776,20 +776,21 @@ from workbench.tools import Context
 
 folder, at, risk = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 
+def reach(place):
+    if at == place and not (folder / "killed").exists():
+        (folder / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
 def count(arguments, context):
     with open(folder / "effects.txt", "a") as file:
         file.write(arguments["key"] + "\\n")
-    if at == "in " + arguments["key"] and not (folder / "killed").exists():
-        (folder / "killed").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+    reach("in " + arguments["key"])
     return {"found": arguments["key"]}
 
 class Dies(Scripted):
     def _generate(self, messages, *args, **kwargs):
         done = sum(m.type == "ai" for m in messages)
-        if at == f"model {done}" and not (folder / "killed").exists():
-            (folder / "killed").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        reach(f"model {done}")
         self.script[:0] = [[calling(("look", {"key": "a"}), ("look", {"key": "b"})),
                             calling(("look", {"key": "c"})), "Done."][done]]
         return super()._generate(messages, *args, **kwargs)
@@ -800,16 +801,18 @@ tool = replace(READ, run=count, risk=risk)
 grants = Grants(folder / "grants.sqlite")
 calls = Calls(Few(tool), grants, Policy((Rule("approve"),)), Context(settings, folder), tracer)
 agent = Agent(Dies(script=[]), calls, folder / "runs.sqlite", tracer, tools=["look"])
-keep, kept = agent._saver.put, []
+keep, kept, finish = agent._saver.put, [], grants.finish
 
 def keep_and_die(*checkpoint):
     kept.append(keep(*checkpoint))
-    if at == f"kept {len(kept)}" and not (folder / "killed").exists():
-        (folder / "killed").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+    reach(f"kept {len(kept)}")
     return kept[-1]
 
-agent._saver.put = keep_and_die
+def finish_and_die(grant, *outcome, **more):
+    finish(grant, *outcome, **more)
+    reach("told " + json.loads(grant.arguments)["key"])
+
+agent._saver.put, grants.finish = keep_and_die, finish_and_die
 run = agent.go_on("r") if (folder / "killed").exists() else agent.run("Look.", id="r")
 print(run.finish, run.answer, [call.state for call in run.calls])
 """
@@ -820,7 +823,7 @@ print(run.finish, run.answer, [call.state for call in run.calls])
     ("at", "risk"),
     [
         *((at, "write") for at in ("kept 1", "kept 2", "model 0", "model 1", "model 2")),
-        *((at, "write") for at in ("in a", "in b", "in c")),
+        *((at, "write") for at in ("in a", "in b", "in c", "told a", "told b", "told c")),
         ("in b", "read"),
     ],
 )
