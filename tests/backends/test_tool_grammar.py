@@ -447,6 +447,16 @@ def argument(schema, written):
     return tool, f"<tool_call>\n<function=t>\n{tags}</function>\n</tool_call>"
 
 
+def test_text_in_xml_is_text_however_little_more_is_said(in_xml, xml):
+    for schema in (
+        {"allOf": [{"type": "string"}], "title": "X"},
+        {"type": "string", "x-order": 1, "default": "5"},
+    ):
+        tool, text = argument(schema, "5\n")
+        assert allowed(in_xml.tools([tool], "required"), xml, text) == "end"
+        assert read(xml, [tool], text) == {"x": "5"}
+
+
 @pytest.mark.parametrize("longest", [512, 4096])
 @pytest.mark.parametrize(("schema", "written", "may", "value"), IN_XML)
 def test_text_in_xml_keeps_its_bounds(in_xml, xml, schema, written, may, value, longest):
@@ -483,7 +493,9 @@ def test_a_choice_of_the_closing_tag_is_refused(in_xml, schema):
 # --- bounds ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"description": "Nothing."}])
+@pytest.mark.parametrize(
+    "schema", [{}, {"type": "object"}, {"description": "Nothing."}, {"x-order": 1}]
+)
 def test_a_tool_of_which_nothing_is_said_has_no_parameters(schema: dict[str, str]) -> None:
     assert bounded(schema, 100)["additionalProperties"] is False
 
@@ -546,6 +558,21 @@ def test_the_bounds_take_nothing_from_the_schema_that_was_given():
         ({"properties": {"a": True}}, '{"a": "anything"}'),
         ({"properties": {"a": {"description": "any"}}}, '{"a": 7}'),
         ({"properties": {"a": {"type": "array", "items": True}}}, '{"a": [7, "b"]}'),
+        ({"properties": {"a": {"x-order": 1}}, "x-order": 1}, '{"a": 7}'),
+        (
+            {
+                "properties": {
+                    "o": {
+                        "$ref": "#/$defs/o",
+                        "properties": {"b": {"type": "integer"}},
+                        "required": ["b"],
+                    }
+                },
+                "required": ["o"],
+                "$defs": {"o": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+            },
+            '{"o": {"a": 1, "b": 2}}',
+        ),
         (
             {
                 "allOf": [
@@ -623,6 +650,24 @@ JOINED = {
         ['{"n": {"n": {"a": 1, "n": {}}, "b": 1}}'],
         ['{"n": {"c": 1}}'],
     ),
+    "a definition beside a schema of its own": (
+        {
+            "properties": {"o": {"$ref": "#/$defs/o", "properties": {"b": INTEGER}}},
+            "$defs": {"o": {"properties": {"a": INTEGER, "o": {"$ref": "#/$defs/o"}}}},
+        },
+        ['{"o": {"a": 1, "o": {"a": 1}, "b": 2}}'],
+        ['{"o": {"c": 1}}', '{"o": {"o": {"b": 1}}}'],
+    ),
+    "values of which little is said": (
+        {
+            "allOf": [
+                {"properties": {"o": {"type": "object"}, "l": {"type": "array"}}},
+                {"properties": {"a": {"x-order": 1}}, "additionalProperties": {"title": "any"}},
+            ]
+        },
+        ['{"o": {"k": 1}, "l": [1, "b"], "a": 1}'],
+        ['{"o": {"k": [1]}}', '{"l": [[1]]}', '{"a": {"b": 1}}', '{"c": 1}'],
+    ),
     "one of several beside what all have": (
         {
             "properties": {"a": INTEGER},
@@ -652,10 +697,19 @@ def test_keys_that_no_part_names_are_left_out(plain, chatml, kind):
 
 
 def test_definitions_that_stand_for_very_many_are_not_followed_for_ever():
-    of = {f"d{n}": {k: {"$ref": f"#/$defs/d{n + 1}"} for k in "ab"} for n in range(60)}
-    definitions = {name: {"properties": properties} for name, properties in of.items()}
-    schema = {"allOf": [{"$ref": "#/$defs/d0"}], "$defs": {**definitions, "d60": True}}
-    assert len(json.dumps(bounded(schema, 100))) < 100_000
+    pairs = {f"d{n}": {k: {"$ref": f"#/$defs/d{n + 1}"} for k in "ab"} for n in range(60)}
+    chain = {
+        name: {"allOf": [{"properties": pair}, {"properties": {**pair, "c": INTEGER}}]}
+        for name, pair in pairs.items()
+    }
+    of_many = {f"k{n}": INTEGER for n in range(900)}
+    own = {"properties": {"own": INTEGER}}
+    often = {f"p{n}": {"allOf": [{"$ref": "#/$defs/many"}, own]} for n in range(300)}
+    for schema in (
+        {"allOf": [{"$ref": "#/$defs/d0"}, own], "$defs": {**chain, "d60": True}},
+        {"properties": often, "$defs": {"many": {"properties": of_many}}},
+    ):
+        assert len(json.dumps(bounded(schema, 100))) < 10 * len(json.dumps(schema))
 
 
 def test_free_keys_are_left_out_beside_named_ones_or_counted():
@@ -666,6 +720,8 @@ def test_free_keys_are_left_out_beside_named_ones_or_counted():
     one, number = {"a": INTEGER}, {"type": "number"}
     assert keys(properties=one, additionalProperties=True) == (False, None)
     assert keys(properties=one, additionalProperties=number) == (False, None)
+    required, most = keys(properties=one, required=["a"], additionalProperties=number)
+    assert (required["type"], most) == ("number", MOST + 1)
     assert keys(patternProperties={"^x": number}) == (False, MOST)
     assert keys(patternProperties={"^x": number}, properties=one, required=["a"]) == (
         False,

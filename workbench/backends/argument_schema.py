@@ -3,22 +3,31 @@
 A small model that may go on for ever does. Whatever a schema leaves without a bound gets one
 here, so that arguments end: strings (`longest` characters), arrays and free keys (`MOST`),
 digits (`DIGITS` before the point, 6 after it), references in a circle (`DEPTH`). Keys that a
-schema does not name are left out where it names some, and a few formats are narrowed to
-what every validator takes. Bounds of the schema's own stay as they are. All of this ends;
-that it ends within `max_tokens` nobody can promise.
+schema does not name are left out where it names some; where it says of what kind they are,
+they are left out beside optional ones, with which they can't be counted. A few formats are
+narrowed to what every validator takes. Bounds of the schema's own stay as they are. All of this
+ends, but for keys by a pattern beside optional ones; that it ends within `max_tokens` nobody
+can promise.
 
 It knows nothing about grammars. The model is told the schema as it was given.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from workbench.backends.joined_schema import IN_PLACE, closing
+from workbench.backends.joined_schema import Closings
+from workbench.backends.plain_schema import (
+    ANYTHING,
+    DEFINITIONS,
+    IN_PLACE,
+    LISTS,
+    MAPS,
+    SINGLE,
+    plain,
+)
 from workbench.errors import BackendError
 from workbench.records import content_id
 
@@ -64,20 +73,6 @@ _FORMATS = {
 validators do (leap seconds, the year 0), and those that XML forms need. Years are 1000 to 2999,
 and addresses are on the web."""
 
-_LISTS = (*IN_PLACE, "prefixItems")
-_MAPS = ("properties", "patternProperties", "$defs", "definitions")
-_APPLICATORS = frozenset({*IN_PLACE, "$ref"})
-_WORDS = {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
-_CONTENT = {"contentEncoding", "contentMediaType"}  # annotations since Draft 2019-09
-ANNOTATIONS = frozenset(_WORDS | _CONTENT | {"$schema", "$id", "$comment", "nullable"})
-"""Keywords that say nothing about what is valid. So do all that begin with x-."""
-
-_SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
-    "uniqueItems": (False,),
-    "propertyNames": (True, {}, {"type": "string"}),
-}
-"""Keywords that llguidance refuses, and values of them that shut nothing out."""
-
 
 def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
     """`schema` with an end to everything; strings get `longest` characters.
@@ -86,18 +81,12 @@ def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
     without keeping it: `minProperties` of keys that it may repeat.
     """
     try:
-        given = {"type": "object", **schema}
-        if not set(given) - ANNOTATIONS - {"type"}:
+        given = {"type": "object", **plain(schema)}
+        if set(given) == {"type"} and "additionalProperties" not in schema:
             given["additionalProperties"] = (
                 False  # this is how tools without parameters are written
             )
-        whole = _Whole(longest, _definitions(schema), '"allOf"' in json.dumps(schema))
-        narrowed: dict[str, Any] = _narrow(given, whole, joined=False)
-        if whole.of_parts:
-            for key in {"$defs", "definitions"} & set(schema):
-                parts = schema[key].items()
-                narrowed[key] = {k: _narrow(v, whole, joined=True) for k, v in parts}
-        return _unrolled(narrowed)
+        return _unrolled(_Bounds(longest, _definitions(given)).whole(given))
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise BackendError(
             f"A tool's parameters are no JSON Schema ({type(error).__name__}: {error})",
@@ -105,67 +94,85 @@ def bounded(schema: Mapping[str, Any], longest: int) -> dict[str, Any]:
         ) from error
 
 
-@dataclass(frozen=True)
-class _Whole:
-    """What a part has to know of the schema it is a part of."""
+class _Bounds:
+    """Narrows the parts of one plain schema.
 
-    longest: int
-    definitions: Mapping[str, Any]
-    of_parts: bool
-    """Whether definitions may be parts of larger objects."""
+    A part that is `joined` has another schema speak of the same value, which it must not shut
+    out: it leaves open which keys there are. So each definition may be needed twice, by itself
+    and as a part; the outermost schema of those that are joined shuts out the rest.
+    """
 
+    def __init__(self, longest: int, definitions: Mapping[str, Any]) -> None:
+        self._longest, self._definitions = longest, definitions
+        self._free = _free(longest)
+        self._closings = Closings(
+            definitions, self._free, self.narrow({"type": "object"}, joined=False)
+        )
+        self._parts: dict[str, Any] = {}
 
-def _narrow(schema: Any, whole: _Whole, *, joined: bool) -> Any:
-    """`joined`: another schema speaks of the same value, which this one must not shut out."""
-    if _anything(schema):
-        return _free(whole.longest)
-    if schema is False:
-        return False
-    new = dict(schema)
-    together = joined or bool(set(new) & _APPLICATORS)
-    parts = whole.of_parts and "$ref" in new
-    for key in _MAPS:
-        if key in new:
-            inner = joined and key == "properties"
-            new[key] = {k: _narrow(v, whole, joined=inner) for k, v in new[key].items()}
-    for key in _LISTS:
-        if key in new:
-            alone = key in ("anyOf", "oneOf") and not joined and not _says_more(new, key)
-            shared = key in IN_PLACE and not alone
-            parts = parts or shared
-            new[key] = [_narrow(v, whole, joined=shared) for v in new[key]]
-    if "items" in new:
-        new["items"] = _narrow(new["items"], whole, joined=joined)
-    if not _anything(new.get("additionalProperties", True)):
-        new["additionalProperties"] = _narrow(new["additionalProperties"], whole, joined=joined)
-    for key, free in _SAYS_NOTHING.items():
-        if key in new and new[key] in free:
-            del new[key]
-    if "enum" in new or "const" in new:
+    def whole(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """The outermost schema, with its definitions as they stand by themselves and as parts."""
+        narrowed: dict[str, Any] = self.narrow(schema, joined=False)
+        if self._parts:
+            narrowed["$defs"] = {**narrowed.get("$defs", {}), **self._parts}
+        return narrowed
+
+    def narrow(self, schema: Any, *, joined: bool) -> Any:
+        """A schema that ends."""
+        if schema in ANYTHING:
+            return self._free
+        if schema is False:
+            return False
+        new = dict(schema)
+        together = joined or bool({*IN_PLACE, "$ref"} & set(new))
+        shares = False
+        for key in MAPS:
+            if key in new:
+                inner = joined and key == "properties"
+                new[key] = {k: self.narrow(v, joined=inner) for k, v in new[key].items()}
+        for key in LISTS:
+            if key in new:
+                alone = key in ("anyOf", "oneOf") and not joined and not _says_more(new, key)
+                shared = key in IN_PLACE and not alone
+                shares = shares or shared
+                new[key] = [self.narrow(v, joined=shared) for v in new[key]]
+        for key in SINGLE:
+            if key in new:
+                new[key] = self.narrow(new[key], joined=joined)
+        if "$ref" in new and (joined or _says_more(new, "$ref")):
+            shares = True
+            new["$ref"] = self._part(new["$ref"])
+        if "enum" in new or "const" in new:
+            return new
+        kinds = new.get("type", ())
+        kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+        if "string" in kinds:
+            _bound_string(new, self._longest)
+        if kinds & {"number", "integer"}:
+            _bound_number(new, fraction="number" in kinds)
+        if "array" in kinds:
+            new.setdefault("maxItems", max(MOST, new.get("minItems", 0)))
+            if not together:
+                new.setdefault("items", False if "prefixItems" in new else self._free)
+        if "object" in kinds or "properties" in new:
+            _bound_object(new, self._free, joined=together)
+        if shares and not joined and (closing := self._closings.of(schema)) is not True:
+            new["allOf"] = [*new.get("allOf", ()), closing]
         return new
-    kinds = new.get("type", ())
-    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
-    if "string" in kinds:
-        _bound_string(new, whole.longest)
-    if kinds & {"number", "integer"}:
-        _bound_number(new, fraction="number" in kinds)
-    if "array" in kinds:
-        new.setdefault("maxItems", max(MOST, new.get("minItems", 0)))
-        if not together:
-            new.setdefault("items", False if "prefixItems" in new else _free(whole.longest))
-    if "object" in kinds or "properties" in new:
-        _bound_object(new, whole.longest, joined=together)
-    if parts and not joined and (closed := closing(schema, whole.definitions)) is not True:
-        new["allOf"] = [*new.get("allOf", ()), closed]
-    return new
 
-
-def _anything(schema: Any) -> bool:
-    return schema is True or (isinstance(schema, Mapping) and not set(schema) - ANNOTATIONS)
+    def _part(self, reference: str) -> str:
+        """The reference to a definition that leaves open which keys there are."""
+        if reference not in self._definitions:
+            return reference
+        name = _named(f"{reference}_part")
+        if name not in self._parts:
+            self._parts[name] = True  # while it is made: it may refer to itself
+            self._parts[name] = self.narrow(self._definitions[reference], joined=True)
+        return f"#/$defs/{name}"
 
 
 def _says_more(schema: Mapping[str, Any], key: str) -> bool:
-    return bool(set(schema) - ANNOTATIONS - {key, "$defs", "definitions"})
+    return bool(set(schema) - {key, *DEFINITIONS})
 
 
 def _bound_string(new: dict[str, Any], longest: int) -> None:
@@ -188,7 +195,7 @@ def _bound_number(new: dict[str, Any], *, fraction: bool) -> None:
         new.setdefault("multipleOf", 1e-6)
 
 
-def _bound_object(new: dict[str, Any], longest: int, *, joined: bool) -> None:
+def _bound_object(new: dict[str, Any], free: Mapping[str, Any], *, joined: bool) -> None:
     named = set(new.get("properties", ()))
     required = set(new.get("required", ()))
     if new.get("minProperties", 0) > max(1, len(required)):
@@ -197,19 +204,21 @@ def _bound_object(new: dict[str, Any], longest: int, *, joined: bool) -> None:
             "Name the keys in `properties` and list them in `required`",
         )
     patterns = "patternProperties" in new
-    anything = _anything(new.get("additionalProperties", True))
-    if joined and anything:
-        new.pop("additionalProperties", None)  # another schema may name the keys
+    if joined:  # another schema may name keys
+        if not named and (patterns or "additionalProperties" in new):
+            new.setdefault("maxProperties", MOST)
         return
-    if not joined and required <= named and (named or (patterns and anything)):
-        new["additionalProperties"] = False
-    elif anything:
-        new["additionalProperties"] = _free(longest)
+    if "additionalProperties" not in new:
+        known = (named or patterns) and required <= named
+        new["additionalProperties"] = False if known else free
     others = new["additionalProperties"]
-    if (others is False and not patterns) or not named <= required:
+    if others is False and not patterns:
         return
-    new.setdefault("maxProperties", MOST + len(required))
-    if not (joined or required or patterns):
+    if named <= required:
+        new.setdefault("maxProperties", MOST + len(required))
+    elif not patterns and required <= named:
+        new["additionalProperties"] = False  # llguidance counts no keys beside optional ones
+    if not (named or required or patterns):
         new["patternProperties"] = {_KEY: others}
         new["additionalProperties"] = False
 
@@ -231,7 +240,7 @@ def _unrolled(schema: dict[str, Any]) -> dict[str, Any]:
     """`schema` with each definition that contains itself as `DEPTH` definitions, one within
     the other, of which the last contains nothing of the kind."""
     definitions = _definitions(schema)
-    definitions[_ROOT] = {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
+    definitions[_ROOT] = {k: v for k, v in schema.items() if k not in DEFINITIONS}
     inside = {name: set(_references(part)) & set(definitions) for name, part in definitions.items()}
     known: dict[str, set[str]] = {}
     while inside != known:  # what is contained in what is contained, and so on
@@ -254,13 +263,18 @@ def _definitions(schema: Mapping[str, Any]) -> dict[str, Any]:
     """What a schema defines, by reference."""
     return {
         f"#/{kind}/{name}": definition
-        for kind in ("$defs", "definitions")
+        for kind in DEFINITIONS
         for name, definition in schema.get(kind, {}).items()
     }
 
 
 def _level(name: str, level: int) -> str:
-    return re.sub(r"\W", "_", f"{name}_{level}") + f"_{content_id(name, length=8)}"
+    return _named(f"{name}_{level}")
+
+
+def _named(words: str) -> str:
+    """A name for a definition of ours."""
+    return re.sub(r"\W", "_", words) + f"_{content_id(words, length=8)}"
 
 
 def _leveled(schema: Any, levels: Mapping[str, int]) -> Any:

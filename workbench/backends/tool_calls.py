@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from workbench.backends.plain_schema import plain
 from workbench.models.tool_forms import BLANK, PYTHON_TAG, ToolForm
 from workbench.records import Tool
 
@@ -158,7 +159,7 @@ class CallReader:
 
 
 def text_valued(schema: Any, root: Mapping[str, Any]) -> bool:
-    """Whether every value of `schema` is a string, so that XML forms write it without quotes."""
+    """Whether every value of a plain schema is a string: XML forms write it without quotes."""
     schema = resolved(schema, root)
     if not isinstance(schema, Mapping):
         return False
@@ -172,9 +173,9 @@ def text_valued(schema: Any, root: Mapping[str, Any]) -> bool:
 def resolved(schema: Any, root: Mapping[str, Any]) -> Any:
     """`schema`, or the definition in `root` that it stands for."""
     for _ in range(8):  # references to references; a circle ends, too
-        if not isinstance(schema, Mapping) or not set(schema) <= {"$ref", "description", "title"}:
+        if not isinstance(schema, Mapping) or set(schema) != {"$ref"}:
             break
-        kind, _, name = str(schema.get("$ref", "")).removeprefix("#/").partition("/")
+        kind, _, name = str(schema["$ref"]).removeprefix("#/").partition("/")
         definitions = root.get(kind)
         schema = definitions.get(name) if isinstance(definitions, Mapping) else None
     return schema
@@ -182,6 +183,7 @@ def resolved(schema: Any, root: Mapping[str, Any]) -> Any:
 
 def _properties(schema: Mapping[str, Any]) -> dict[str, str]:
     """For each argument, whether it is written as "text" or as "json"."""
+    schema = plain(schema)
     fields = schema.get("properties", {})
     return {k: "text" if text_valued(v, schema) else "json" for k, v in fields.items()}
 

@@ -15,7 +15,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.backends.argument_schema import ANNOTATIONS, bounded
+from workbench.backends.argument_schema import bounded
+from workbench.backends.plain_schema import DEFINITIONS
 from workbench.backends.tool_calls import CLOSED, resolved, text_valued
 from workbench.errors import BackendError
 from workbench.models.tool_forms import BLANK, CALL_ID, PYTHON_TAG, THINK, THINK_END, ToolForm
@@ -142,17 +143,17 @@ class ToolGrammar:
     def _xml(self, tool: Tool, schema: Mapping[str, Any], rules: _Rules) -> str:
         """One tag for each argument, in the order of the schema, optional ones left out at will."""
         self._check_name(tool.name)
-        required = schema.get("required", ())
-        free: set[str] = (
-            set() if schema.get("properties") else {"maxProperties"}
-        )  # none of them is written
-        self._check_keywords(tool, schema, _OF_ARGUMENTS | free)
+        required, named = schema.get("required", ()), schema.get("properties", {})
+        known = set(_OF_ARGUMENTS)
+        if schema.get("maxProperties", 0) >= len(named):  # of others none is written
+            known.add("maxProperties")
+        self._check_keywords(tool, schema, known)
         if schema["type"] != "object":
             raise self._not_in_xml(tool, f"arguments of type {schema['type']}")
-        if not set(required) <= set(schema.get("properties", ())):
+        if not set(required) <= set(named):
             raise self._not_in_xml(tool, "required arguments without a schema")
         tags = []
-        for key, field in schema.get("properties", {}).items():
+        for key, field in named.items():
             if field is False:
                 continue
             self._check_name(key)
@@ -166,7 +167,7 @@ class ToolGrammar:
     def _xml_value(self, tool: Tool, field: Any, schema: Mapping[str, Any], rules: _Rules) -> str:
         """Text as it is, everything else as JSON; with the closing tag and a newline."""
         after = _quoted(f"\n{CLOSED}\n")
-        definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+        definitions = {key: schema[key] for key in DEFINITIONS if key in schema}
         if not text_valued(field, schema):
             return f"{self._json({**field, **definitions})} {after}"
         field = resolved(field, schema)
@@ -215,8 +216,7 @@ class ToolGrammar:
 
     def _check_keywords(self, tool: Tool, schema: Mapping[str, Any], known: set[str]) -> None:
         """JSON leaves it to llguidance to refuse a keyword; this form has to do so itself."""
-        unknown = set(schema) - known - ANNOTATIONS
-        if others := sorted(key for key in unknown if not key.startswith("x-")):
+        if others := sorted(set(schema) - known):
             raise self._not_in_xml(tool, f"the keywords {', '.join(others)}")
 
     def _not_in_xml(self, tool: Tool, what: str) -> BackendError:
