@@ -580,6 +580,16 @@ def test_a_tool_that_the_model_can_not_be_bound_to_is_set_aside(bench, tmp_path)
     assert "server__tag" in (tmp_path / "spans.jsonl").read_text(encoding="utf-8")
 
 
+def test_a_run_goes_on_without_a_tool_that_it_had_planned(bench):
+    plan = json.dumps({"steps": [{"tool": "look", "why": "w"}, {"tool": "shell", "why": "w"}]})
+    with pytest.raises(ContextError):
+        bench([plan, ContextError("It is full", "Wait")], plans=True).run("Look.", id="r")
+    agent = bench([calling(("shell", {"command": "ls"})), "Done."], plans=True, tools=["shell"])
+    run = agent.run("Look.", id="r", resume=True)
+    assert ([call.tool for call in run.calls], run.answer) == (["shell"], "Done.")
+    assert agent._model.options[0]["tool_choice"] == "shell"
+
+
 def test_a_run_has_one_driver(bench):
     told = []
 
@@ -685,6 +695,11 @@ class Plain(Scripted):
 def test_a_model_that_binds_tools_alone_plans_and_answers(bench):
     plan = calling(("plan", {"steps": [{"tool": "look", "why": "w"}, {"tool": "fly"}, "shell", 7]}))
     answer = calling(("answer", {"key": "ж"}))
+    function = {"name": "answer", "arguments": '{"key": "ж"}'}
+    # what was received, which some models of others keep
+    answer.additional_kwargs["tool_calls"] = [
+        {"id": "c0", "type": "function", "function": function}
+    ]
     schema = {"type": "object", "properties": {"key": {"type": "string"}}}
     agent = bench(
         [plan, calling(LOOK), answer], model=Plain, plans=True, answer=lambda results: schema

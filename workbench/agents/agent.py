@@ -137,10 +137,7 @@ class Agent:
             place = Place(span.trace_id, span.id)
             start = loop.beginning([SystemMessage(self._system), HumanMessage(task)], place)
             run = self._advance(id, start, asker, progress)
-            about = {"run": id, "finish": run.finish}
-            if self.problems:
-                about["set aside"] = "; ".join(map(str, self.problems))
-            span.finish(output=_shown(run), metadata=about)
+            span.finish(output=_shown(run), metadata=self._about(run))
         return run
 
     def go_on(
@@ -182,8 +179,14 @@ class Agent:
         place = Place(**state["trace"])
         with self._tracer.span("agent", f"{self.name} goes on", under=place) as span:
             run = self._advance(id, given, asker, progress)
-            span.finish(output=_shown(run), metadata={"run": id, "finish": run.finish})
+            span.finish(output=_shown(run), metadata=self._about(run))
         return run
+
+    def _about(self, run: AgentRun) -> dict[str, Any]:
+        about: dict[str, Any] = {"run": run.id, "finish": run.finish}
+        if self.problems:
+            about["set aside"] = "; ".join(map(str, self.problems))
+        return about
 
     def _advance(
         self,

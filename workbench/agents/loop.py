@@ -186,7 +186,10 @@ class _Nodes:
 
     def model(self, state: State) -> dict[str, Any]:
         """Let the model call tools or answer."""
-        planned = state["plan"][0] if state["plan"] else None
+        # A run may go on with fewer tools than it planned with.
+        names = {tool.name for tool in self._job.tools}
+        plan = [name for name in state["plan"] if name in names]
+        planned = plan[0] if plan else None
         model: Model = self._model
         if self._job.tools:
             offered = [as_function(tool) for tool in self._job.tools]
@@ -196,8 +199,8 @@ class _Nodes:
         said, used = self._ask("model", state, state["messages"], model)
         message = taken_in(said)
         finish = "tokens" if _was_cut(message) and not message.tool_calls else None
-        plan = state["plan"] if all_unreadable(message) else state["plan"][1:]
-        return {**used, "messages": [message], "plan": plan, "finish": finish}
+        left = plan if all_unreadable(message) else plan[1:]
+        return {**used, "messages": [message], "plan": left, "finish": finish}
 
     def act(self, state: State) -> dict[str, Any]:
         """Make the first call that waits.
@@ -335,9 +338,11 @@ def _as_text(said: Mapping[str, Any]) -> AIMessage:
     if not message.tool_calls and not message.invalid_tool_calls:
         return message
     read = said["parsed"]
+    kept = {k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"}
     return message.model_copy(
         update={
             "content": str(message.text) if read is None else json.dumps(read, ensure_ascii=False),
+            "additional_kwargs": kept,  # calls would be read from there when it is loaded
             "tool_calls": [],
             "invalid_tool_calls": [],
         }
