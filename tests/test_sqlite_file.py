@@ -10,6 +10,7 @@ import pytest
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from workbench.approval import Grants
+from workbench.errors import InputError
 from workbench.sqlite_file import connect
 
 
@@ -45,3 +46,12 @@ def test_whoever_opens_a_new_file_waits_for_who_makes_it(
         for thread in threads:
             thread.join()
     assert failed == []
+
+
+def test_a_file_that_is_no_database_is_refused_and_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "mine.sqlite"
+    path.write_text("not one of ours, and longer than any header of a database would be" * 9)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"mine\.sqlite can't be opened .*not a database"):
+        connect(path)
+    assert path.read_bytes() == before

@@ -111,6 +111,25 @@ def test_a_debate_that_broke_off_goes_on_in_the_same_cell(tmp_path: Path, capsys
     assert len({line for line in printed if line.startswith("debate")}) == 1
 
 
+def test_another_director_in_the_cloud_is_another_debate(tmp_path: Path) -> None:
+    sources = cells("14-consilium")
+    debating = next(each for each in sources if "served = " in each)
+    naming = debating[debating.index("served = ") : debating.index("print(")]
+    named = []
+    for director, model in (("cloud", "a"), ("cloud", "b"), ("local", "a"), ("local", "b")):
+        names = begun(tmp_path, sources) | {
+            "settings": Settings(tmp_path, tmp_path / "home", director_model=model),
+            "director": director,
+            "chosen": ("dev", "qa"),
+            "backend": BACKEND,
+        }
+        exec(naming, names)
+        named.append(names["name"])
+    cloud, other, local, same = named
+    assert len({cloud, other, local}) == 3
+    assert local == same
+
+
 def test_an_agent_that_broke_off_goes_on_in_the_same_cell(tmp_path: Path, monkeypatch: Any) -> None:
     sources = cells("08-agent")
     (tmp_path / "approval.yaml").write_text('rules: [{tool: "*", decide: approve}]')

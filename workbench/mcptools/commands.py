@@ -48,8 +48,9 @@ def serve(
 ) -> None:
     """Serve tools until the client goes (stdio) or until interrupted (HTTP).
 
-    Calls that the policy does not approve are refused, or asked about with --ask. The token for
-    HTTP is printed, unless the setting MCP_TOKEN holds one.
+    Calls that the policy does not approve are refused, or asked about with --ask. Documents of
+    the project (datasets/knowledge) can be searched, as they are when first asked for. The token
+    for HTTP is printed, unless the setting MCP_TOKEN holds one.
     """
     from workbench import loopback
     from workbench.approval import Terminal

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal
 
+from workbench.errors import SandboxError
 from workbench.sandbox.confined import open_beneath
 from workbench.sandbox.limits import Limits
 
@@ -46,7 +47,13 @@ class Watch:
     def __init__(self, processes: int, folder: int | None, limits: Limits) -> None:
         self._processes = processes
         self._limits = limits
-        self._files = self._in_memory()
+        try:
+            self._files = self._in_memory()
+        except OSError as error:
+            raise SandboxError(
+                f"The sandbox's files in memory can't be counted ({error.strerror})",
+                "Look whether /proc is mounted in full, and whether its processes may be looked at",
+            ) from None
         self._growth = None if folder is None else _Growth(folder, limits.disk_mb * _MIB)
 
     def exceeded(self) -> Literal["memory", "processes", "disk"] | None:
@@ -75,17 +82,16 @@ class Watch:
     def _crowded(self) -> bool:
         """Whether more files were made in memory than there is room for."""
         most = self._limits.disk_mb * _MIB // _LEAST
-        counts = zip(self._files, self._in_memory(), strict=False)
-        return any(now - before > most for before, now in counts)
+        with suppress(OSError):  # which says that the sandbox is gone, or just going
+            counts = zip(self._files, self._in_memory(), strict=True)
+            return any(now - before > most for before, now in counts)
+        return False
 
     def _in_memory(self) -> list[int]:
-        """How many files each file system in memory holds; nothing once the sandbox is gone."""
-        counts = []
-        with suppress(FileNotFoundError, ProcessLookupError):
-            for place in _IN_MEMORY:
-                found = os.statvfs(f"/proc/self/fd/{self._processes}/1/root/{place}")
-                counts.append(found.f_files - found.f_ffree)
-        return counts
+        """How many files each file system in memory holds."""
+        places = (f"/proc/self/fd/{self._processes}/1/root/{place}" for place in _IN_MEMORY)
+        found = map(os.statvfs, places)
+        return [each.f_files - each.f_ffree for each in found]
 
     def _state(self, id: str) -> tuple[str, bytes]:
         """A process's name and status, or those of a thread of it that lives on after the first
