@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from workbench.agents.calls import Calls
 from workbench.approval import Grants, Policy, Rule
@@ -58,3 +61,12 @@ def definition(name: str, risk: Any, run: Any = None, parameters: Any = None) ->
 
     free = {"type": "object", "properties": {}}
     return Definition(name, f"Do {name}.", parameters or free, {}, risk, run or ran)
+
+
+def run_apart(work: Callable[[], Awaitable[Any]]) -> Any:
+    """What a client gets to know, in a thread of its own.
+
+    Playwright's synchronous interface leaves a loop running in the main thread.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(anyio.run, work).result()

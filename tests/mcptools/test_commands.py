@@ -10,13 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import anyio
 import httpx
 import pytest
 from click.testing import CliRunner
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp_parts import HOSTILE, settings
+from mcp_parts import HOSTILE, run_apart, settings
 
 from workbench.errors import InputError
 from workbench.mcptools.commands import _calls, mcp
@@ -119,7 +118,7 @@ def test_a_client_finds_the_passages_of_the_documents(project: Path) -> None:
             told = await session.call_tool("search_knowledge", {"query": "When is oil changed?"})
             return told.content[0].text
 
-    [found] = json.loads(anyio.run(ask))["passages"]
+    [found] = json.loads(run_apart(ask))["passages"]
     assert (found["source"], found["text"]) == ("dev/oil.md", "Oil is changed each year.")
 
 

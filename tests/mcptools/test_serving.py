@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import pytest
 from examples import STRANGE_TEXTS
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from mcp_parts import calls, definition
+from mcp_parts import calls, definition, run_apart
 
 from workbench import tracing
 from workbench.approval import Decision, Request, Rule
@@ -46,12 +45,6 @@ def _stdio(folder: Path) -> StdioServerParameters:
     )
 
 
-def _run(work: Callable[[], Awaitable[Any]]) -> Any:
-    """Playwright's synchronous interface leaves a loop running in the main thread."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(anyio.run, work).result()
-
-
 def _over_http(url: str, work: Work, *, mode: str = "auto", token: str = TOKEN) -> Any:
     async def run() -> Any:
         headers = {"Authorization": f"Bearer {token}"}
@@ -61,7 +54,7 @@ def _over_http(url: str, work: Work, *, mode: str = "auto", token: str = TOKEN) 
         ):
             return await work(connected)
 
-    return _run(run)
+    return run_apart(run)
 
 
 def _over_stdio(folder: Path, work: Work, *, mode: str = "auto") -> Any:
@@ -69,7 +62,7 @@ def _over_stdio(folder: Path, work: Work, *, mode: str = "auto") -> Any:
         async with Client(_stdio(folder), mode=mode) as connected:
             return await work(connected)
 
-    return _run(run)
+    return run_apart(run)
 
 
 @pytest.fixture

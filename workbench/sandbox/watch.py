@@ -19,6 +19,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from workbench.errors import SandboxError
@@ -89,8 +90,8 @@ class Watch:
 
     def _in_memory(self) -> list[int]:
         """How many files each file system in memory holds."""
-        places = (f"/proc/self/fd/{self._processes}/1/root/{place}" for place in _IN_MEMORY)
-        found = map(os.statvfs, places)
+        root = Path("/proc/self/fd", str(self._processes), "1", "root")
+        found = [os.statvfs(root / place) for place in _IN_MEMORY]
         return [each.f_files - each.f_ffree for each in found]
 
     def _state(self, id: str) -> tuple[str, bytes]:
