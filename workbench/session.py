@@ -198,10 +198,12 @@ class Session:
         """A line of progress, on stderr: for whoever waits, and not for the report."""
         print(text, file=sys.stderr, flush=True)
 
-    def record(self, name: str, result: object) -> Path:
-        """Keep a result (a frozen record) of this run for later steps and the report."""
-        path = self.folder / "results" / f"{name}.json"
-        return write_whole(path, encode(result))
+    def record(self, name: str, result: object) -> None:
+        """Keep a result (a frozen record) of this run for later steps and the report.
+
+        It gives nothing back, which a notebook would show: a path of this machine.
+        """
+        write_whole(self.folder / "results" / f"{name}.json", encode(result))
 
     def recall(self, name: str, type: type[R]) -> R:
         """A result that an earlier step recorded. Raises InputError where there is none."""
