@@ -492,6 +492,8 @@ def test_a_choice_of_the_closing_tag_is_refused(in_xml, schema):
 
 # --- bounds ---------------------------------------------------------------
 
+INTEGER, TEXT, OBJECT = {"type": "integer"}, {"type": "string"}, {"type": "object"}
+
 
 @pytest.mark.parametrize(
     "schema", [{}, {"type": "object"}, {"description": "Nothing."}, {"x-order": 1}]
@@ -560,6 +562,71 @@ def test_the_bounds_take_nothing_from_the_schema_that_was_given():
         ({"properties": {"a": {"type": "array", "items": True}}}, '{"a": [7, "b"]}'),
         ({"properties": {"a": {"x-order": 1}}, "x-order": 1}, '{"a": 7}'),
         (
+            {"properties": {"a": {"type": "integer"}}, "allOf": [{"required": ["a"]}, {}]},
+            '{"a": 7}',
+        ),
+        (
+            {
+                "properties": {"p": {}},
+                "allOf": [{"properties": {"p": {"type": "array", "items": {"type": "integer"}}}}],
+            },
+            '{"p": [1]}',
+        ),
+        (
+            {
+                "properties": {"a": {"type": "object", "properties": {"x": {"type": "integer"}}}},
+                "allOf": [{"properties": {"a": {"properties": {"y": {"type": "integer"}}}}}],
+            },
+            '{"a": {"y": 1}}',
+        ),
+        (
+            {
+                "anyOf": [
+                    {"properties": {"v": {"type": "string"}}, "required": ["v"]},
+                    {"properties": {"v": {"type": "object"}}, "required": ["v"]},
+                ]
+            },
+            '{"v": "a"}',
+        ),
+        (
+            {
+                "properties": {
+                    "p": {
+                        "anyOf": [
+                            {"const": {"a": 1}},
+                            {"type": "object", "properties": {"b": {"type": "integer"}}},
+                        ]
+                    }
+                },
+                "allOf": [{"required": ["p"]}],
+            },
+            '{"p": {"a": 1}}',
+        ),
+        ({"allOf": [{"properties": {"a": False, "b": {"type": "integer"}}}, {}]}, '{"b": 1}'),
+        (
+            {
+                "properties": {
+                    "l": {"type": "array", "prefixItems": [{"type": "integer"}], "minItems": 2}
+                }
+            },
+            '{"l": [1, "b"]}',
+        ),
+        ({"properties": {"c": {"const": {"$ref": "#"}}}}, '{"c": {"$ref": "#"}}'),
+        (
+            {
+                "properties": {
+                    "to": {
+                        "oneOf": [
+                            {**OBJECT, "properties": {"user": TEXT}, "required": ["user"]},
+                            {**OBJECT, "properties": {"room": TEXT}, "required": ["room"]},
+                            {"type": "string"},
+                        ]
+                    }
+                }
+            },
+            '{"to": {"room": "a"}}',
+        ),
+        (
             {
                 "properties": {
                     "o": {
@@ -592,7 +659,6 @@ def test_bounds_leave_joined_schemas_satisfiable(plain, chatml, schema, value):
     jsonschema.validate(json.loads(value), schema)
 
 
-INTEGER = {"type": "integer"}
 JOINED = {
     "parts": (
         {
@@ -697,19 +763,21 @@ def test_keys_that_no_part_names_are_left_out(plain, chatml, kind):
 
 
 def test_definitions_that_stand_for_very_many_are_not_followed_for_ever():
-    pairs = {f"d{n}": {k: {"$ref": f"#/$defs/d{n + 1}"} for k in "ab"} for n in range(60)}
-    chain = {
-        name: {"allOf": [{"properties": pair}, {"properties": {**pair, "c": INTEGER}}]}
-        for name, pair in pairs.items()
-    }
-    of_many = {f"k{n}": INTEGER for n in range(900)}
+    def chain(**more):
+        for n in range(60):
+            pair = {k: {"$ref": f"#/$defs/d{n + 1}"} for k in "ab"}
+            wider = {k: {**ref, **more} for k, ref in pair.items()}
+            yield f"d{n}", {"allOf": [{"properties": pair}, {"properties": wider}]}
+
     own = {"properties": {"own": INTEGER}}
+    schema = {"allOf": [{"$ref": "#/$defs/d0"}, own], "$defs": {**dict(chain()), "d60": True}}
+    assert len(json.dumps(bounded(schema, 100))) < 10 * len(json.dumps(schema))
+    with pytest.raises(BackendError, match="too many parts"):
+        bounded({**schema, "$defs": {**dict(chain(**own)), "d60": True}}, 100)
+    many = {"properties": {f"k{n}": INTEGER for n in range(900)}}
     often = {f"p{n}": {"allOf": [{"$ref": "#/$defs/many"}, own]} for n in range(300)}
-    for schema in (
-        {"allOf": [{"$ref": "#/$defs/d0"}, own], "$defs": {**chain, "d60": True}},
-        {"properties": often, "$defs": {"many": {"properties": of_many}}},
-    ):
-        assert len(json.dumps(bounded(schema, 100))) < 10 * len(json.dumps(schema))
+    with pytest.raises(BackendError, match="too many parts"):
+        bounded({"properties": often, "$defs": {"many": many}}, 100)
 
 
 def test_free_keys_are_left_out_beside_named_ones_or_counted():
@@ -728,6 +796,55 @@ def test_free_keys_are_left_out_beside_named_ones_or_counted():
         MOST + 1,
     )
     assert keys(additionalProperties=number) == (False, MOST)  # as a pattern of all short keys
+
+
+LONG = "k" * 41
+UNBOUND = [
+    (
+        {"properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": TEXT},
+        key,
+    )
+    for key in (f'{{"a": 1, "{LONG}": "x"}}', '{"a": 1, "\\u0061": "x"}')
+] + [
+    ({"required": ["a"]}, f'{{"a": 1, "{LONG}": 1}}'),
+    ({"properties": {"v": {"properties": {"a": INTEGER}}}}, '{"v": [1]}'),
+    ({"properties": {"v": {"minimum": 1}}}, '{"v": [1]}'),
+    ({"properties": {"v": {"minLength": 2}}}, f'{{"v": "{"x" * 5000}"}}'),
+    (
+        {"properties": {"v": {**TEXT, "format": "email", "pattern": "m$"}}},
+        f'{{"v": "{"a" * 5000}@b.com"}}',
+    ),
+    (
+        {
+            "anyOf": [
+                {"properties": {"a": INTEGER}, "required": ["a"]},
+                {"properties": {"b": INTEGER}, "required": ["b"]},
+            ]
+        },
+        '{"a": 1, "b": [[1]]}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "arguments"), UNBOUND)
+def test_nothing_is_left_without_a_bound(plain, chatml, schema, arguments):
+    tool = Tool("t", "", schema)
+    text = call(FORMS["hermes"], "t", arguments)
+    assert allowed(plain.tools([tool], "required"), chatml, text) == "no"
+
+
+@pytest.mark.parametrize(
+    ("parts", "why"),
+    [
+        ([{**OBJECT, "properties": {"a": TEXT}}, {**OBJECT, "required": ["b"]}], "two parts"),
+        ([True, {"type": "array"}], "two parts"),
+        ([{"type": "array"}, {"type": "array", "items": INTEGER}], "two parts"),
+        ([{"minProperties": 2, "additionalProperties": INTEGER}], "minProperties"),
+    ],
+)
+def test_what_would_be_taken_though_it_is_not_valid_is_refused(plain, parts, why):
+    with pytest.raises(BackendError, match=why):
+        plain.tools([Tool("t", "", {"properties": {"v": {"oneOf": parts}}})])
 
 
 RECURSIVE = {

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
+from workbench.backends.exclusive_schema import check_exclusive
 from workbench.backends.joined_schema import Closings
 from workbench.backends.plain_schema import (
     ANYTHING,
@@ -26,7 +28,9 @@ from workbench.backends.plain_schema import (
     LISTS,
     MAPS,
     SINGLE,
+    implied,
     plain,
+    types,
 )
 from workbench.errors import BackendError
 from workbench.records import content_id
@@ -40,8 +44,9 @@ DEPTH = 4
 DIGITS = 15
 """Digits before the point: what a float64 holds exactly."""
 
-_KEY = "^.{1,40}$"
-"""A key that the schema does not name."""
+_KEY_CHARS = 40
+_KEY, _LONG_KEY = f"^.{{1,{_KEY_CHARS}}}$", f"^.{{{_KEY_CHARS + 1},}}$"
+"""A key that the schema does not name, and one that is too long to be such a key."""
 
 _LARGEST = 10**DIGITS - 1
 _SMALL = 1e-3  # bounds nearer to zero than this leave the decimals alone
@@ -105,9 +110,7 @@ class _Bounds:
     def __init__(self, longest: int, definitions: Mapping[str, Any]) -> None:
         self._longest, self._definitions = longest, definitions
         self._free = _free(longest)
-        self._closings = Closings(
-            definitions, self._free, self.narrow({"type": "object"}, joined=False)
-        )
+        self._closings = Closings(definitions, partial(self.narrow, joined=False))
         self._parts: dict[str, Any] = {}
 
     def whole(self, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,32 +123,43 @@ class _Bounds:
     def narrow(self, schema: Any, *, joined: bool) -> Any:
         """A schema that ends."""
         if schema in ANYTHING:
-            return self._free
+            return True if joined else self._free
         if schema is False:
             return False
         new = dict(schema)
-        together = joined or bool({*IN_PLACE, "$ref"} & set(new))
-        shares = False
+        shared = {key for key in (*IN_PLACE, "$ref") if key in new and (joined or key == "allOf")}
+        shared |= {key for key in (*IN_PLACE, "$ref") if key in new and _says_more(new, key)}
+        named = self._closings.names(schema) if shared and not joined else set()
+        if "oneOf" in new:
+            check_exclusive(new["oneOf"], self._definitions, closed="oneOf" not in shared)
         for key in MAPS:
             if key in new:
-                inner = joined and key == "properties"
-                new[key] = {k: self.narrow(v, joined=inner) for k, v in new[key].items()}
+                own = key == "properties"
+                new[key] = {
+                    k: self.narrow(v, joined=own and (joined or k in named))
+                    for k, v in new[key].items()
+                }
         for key in LISTS:
             if key in new:
-                alone = key in ("anyOf", "oneOf") and not joined and not _says_more(new, key)
-                shared = key in IN_PLACE and not alone
-                shares = shares or shared
-                new[key] = [self.narrow(v, joined=shared) for v in new[key]]
+                new[key] = [self.narrow(v, joined=key in shared) for v in new[key]]
         for key in SINGLE:
             if key in new:
                 new[key] = self.narrow(new[key], joined=joined)
-        if "$ref" in new and (joined or _says_more(new, "$ref")):
-            shares = True
+        if "$ref" in shared:
             new["$ref"] = self._part(new["$ref"])
         if "enum" in new or "const" in new:
             return new
-        kinds = new.get("type", ())
-        kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+        self._bound(new, joined=joined)
+        if shared and not joined and (closing := self._closings.of(schema)) is not True:
+            new["allOf"] = [*new.get("allOf", ()), closing]
+        return new
+
+    def _bound(self, new: dict[str, Any], *, joined: bool) -> None:
+        """Set the bounds that a schema doesn't set itself."""
+        together = joined or bool({*IN_PLACE, "$ref"} & set(new))
+        if not together and "type" not in new and (kinds := implied(new)):
+            new["type"] = sorted(kinds)  # values of all others would have no bounds
+        kinds = types(new)
         if "string" in kinds:
             _bound_string(new, self._longest)
         if kinds & {"number", "integer"}:
@@ -153,12 +167,10 @@ class _Bounds:
         if "array" in kinds:
             new.setdefault("maxItems", max(MOST, new.get("minItems", 0)))
             if not together:
-                new.setdefault("items", False if "prefixItems" in new else self._free)
-        if "object" in kinds or "properties" in new:
+                whole = len(new.get("prefixItems", ())) >= max(1, new.get("minItems", 0))
+                new.setdefault("items", False if whole else self._free)
+        if "object" in kinds or "properties" in new or "minProperties" in new:
             _bound_object(new, self._free, joined=together)
-        if shares and not joined and (closing := self._closings.of(schema)) is not True:
-            new["allOf"] = [*new.get("allOf", ()), closing]
-        return new
 
     def _part(self, reference: str) -> str:
         """The reference to a definition that leaves open which keys there are."""
@@ -180,7 +192,7 @@ def _bound_string(new: dict[str, Any], longest: int) -> None:
     if pattern and "pattern" not in new:
         del new["format"]
         new["pattern"] = f"^(?:{pattern})$"
-    elif "format" not in new:
+    elif "format" not in new or pattern:
         new.setdefault("maxLength", max(longest, new.get("minLength", 0)))
 
 
@@ -218,7 +230,12 @@ def _bound_object(new: dict[str, Any], free: Mapping[str, Any], *, joined: bool)
         new.setdefault("maxProperties", MOST + len(required))
     elif not patterns and required <= named:
         new["additionalProperties"] = False  # llguidance counts no keys beside optional ones
-    if not (named or required or patterns):
+        return
+    if patterns or any(len(name) > _KEY_CHARS for name in named | required):
+        return
+    if named:
+        new["patternProperties"] = {_LONG_KEY: False}
+    else:
         new["patternProperties"] = {_KEY: others}
         new["additionalProperties"] = False
 
@@ -234,6 +251,8 @@ def _free(longest: int) -> dict[str, Any]:
 # --- recursion ------------------------------------------------------------
 
 _ROOT = "#"
+_VALUES = {"const", "enum"}
+"""Keywords that hold no schemas."""
 
 
 def _unrolled(schema: dict[str, Any]) -> dict[str, Any]:
@@ -283,7 +302,7 @@ def _leveled(schema: Any, levels: Mapping[str, int]) -> Any:
         return [_leveled(part, levels) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    new = {key: _leveled(part, levels) for key, part in schema.items()}
+    new = {key: part if key in _VALUES else _leveled(part, levels) for key, part in schema.items()}
     target = schema.get("$ref")
     if isinstance(target, str) and target in levels:
         if levels[target] == DEPTH:
@@ -293,9 +312,12 @@ def _leveled(schema: Any, levels: Mapping[str, int]) -> Any:
 
 
 def _references(schema: Any) -> Iterator[str]:
-    parts = schema.values() if isinstance(schema, dict) else schema
-    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
-        yield schema["$ref"]
-    if isinstance(schema, (dict, list)):
-        for part in parts:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            yield schema["$ref"]
+        for key, part in schema.items():
+            if key not in _VALUES:
+                yield from _references(part)
+    elif isinstance(schema, list):
+        for part in schema:
             yield from _references(part)

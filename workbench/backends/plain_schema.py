@@ -31,6 +31,14 @@ _SAYS_NOTHING: dict[str, tuple[Any, ...]] = {
 }
 """Values of keywords that shut nothing out."""
 
+_SPEAKS_OF = {
+    "object": {"properties", "required", "additionalProperties", "patternProperties"}
+    | {"minProperties", "maxProperties"},
+    "array": {"items", "prefixItems", "minItems", "maxItems"},
+    "string": {"minLength", "maxLength", "pattern", "format"},
+    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+}
+
 
 def plain(schema: Any) -> Any:
     """`schema`, and all that it holds, without annotations and keywords that begin with x-."""
@@ -48,3 +56,14 @@ def plain(schema: Any) -> Any:
     if set(new) == {"allOf"} and len(new["allOf"]) == 1:
         return new["allOf"][0]
     return new
+
+
+def types(schema: Mapping[str, Any]) -> set[str]:
+    """The types that `schema` allows by `type`; none where it doesn't say."""
+    kinds = schema.get("type", ())
+    return {kinds} if isinstance(kinds, str) else set(kinds)
+
+
+def implied(schema: Mapping[str, Any]) -> set[str]:
+    """The types of which a schema without `type` speaks: it leaves all others free."""
+    return {kind for kind, words in _SPEAKS_OF.items() if words & set(schema)}

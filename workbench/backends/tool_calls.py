@@ -229,7 +229,8 @@ def _end_of_json(text: str, start: int) -> int | None:
 def _arguments(value: Any) -> str:
     """A JSON object as text. Some models write it as a string, and some leave it out.
 
-    Raises ValueError where it is no object, or no Unicode (half a surrogate pair).
+    Raises ValueError where it is no object, no Unicode (half a surrogate pair), or beyond a
+    float64.
     """
     if isinstance(value, str):
         value = _loads(value)
@@ -237,7 +238,7 @@ def _arguments(value: Any) -> str:
         value = {}
     if not isinstance(value, dict):
         raise ValueError("arguments that are no object")
-    return _sound(json.dumps(value, ensure_ascii=False))
+    return _sound(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def _loads(text: str) -> Any:
