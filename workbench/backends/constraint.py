@@ -32,7 +32,7 @@ JSON_STYLE: Any = {
     "key_separator": ": ",
     "lenient": False,
     "coerce_one_of": False,
-    # Not \\u: a key could be spelled with it that the schema leaves out as it stands.
+    # Not \u: a key could be spelled with it that the schema leaves out as it stands.
     "json_allowed_escapes": 'nrbtf\\"',
 }
 
