@@ -26,7 +26,7 @@ from workbench.settings import Settings
 from workbench.tools import Context
 
 ROLES = {
-    name: Role(name, name, f"You are the {name}.", (), ())
+    name: Role(name, name, f"You are the {name}.", ())
     for name in ("dev", "security", "qa", "architect")
 }
 NAMES = tuple(ROLES)

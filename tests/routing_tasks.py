@@ -1,43 +1,27 @@
-"""The labelled tasks of datasets/routing/, their parts, and how routes are scored."""
+"""The labelled tasks, those learned and those only measured, and how routes are scored."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from workbench.consilium.examples import FILE as EXAMPLES
+from workbench.consilium.examples import LabelledTask
 from workbench.consilium.routing import Route
 from workbench.journal import read
 
 Part = Literal["development", "held-out", "unseen"]
 
-FILE = Path(__file__).resolve().parents[1] / "datasets" / "routing" / "tasks.jsonl"
+MEASURED = Path(__file__).resolve().parents[1] / "datasets" / "routing" / "tasks.jsonl"
 
 
 @dataclass(frozen=True)
-class Task:
-    """One task and what it needs. Tasks of one `group` are translations of each other."""
+class Task(LabelledTask):
+    """A labelled task. On "development" rules were mended and examples are learned."""
 
-    id: str
-    group: str
-    language: Literal["en", "ru"]
-    text: str
-    roles: tuple[str, ...]
-    tools: tuple[str, ...]
-    debate: bool
-
-    @property
-    def part(self) -> Part:
-        """Rules are mended by looking at "development" alone; the rest is only measured.
-
-        By a hash of the group, but for the last batch: it was written when the rules stood.
-        """
-        if self.group.startswith("seventh"):
-            return "unseen"
-        digest = hashlib.sha256(self.group.encode()).digest()
-        return "held-out" if digest[-1] % 2 else "development"
+    part: Part
 
 
 @dataclass(frozen=True)
@@ -47,7 +31,8 @@ class Score:
     `roles_exact`, `tools_exact` and `exact`: the set of roles, of tools, and both, are
     what the label says. `roles_f1` and `tools_f1` are micro-averaged over all choices.
     `missing` is the share of tasks that lack a needed role or tool, `missing_choices` that
-    of the needed roles and tools that are lacking. `debate`: rightly debated or not.
+    of the needed roles and tools that are lacking, `false_choices` that of the chosen ones
+    that are not needed. `debate`: rightly debated or not.
     """
 
     n: int
@@ -59,12 +44,17 @@ class Score:
     f1: float
     missing: float
     missing_choices: float
+    false_choices: float
     debate: float
 
 
 def tasks() -> list[Task]:
-    """All labelled tasks, in the order of the file."""
-    return list(read(FILE, Task))
+    """All labelled tasks. The seventh batch is "unseen": nobody that made rules read it."""
+    learned = [Task(**vars(task), part="development") for task in read(EXAMPLES, LabelledTask)]
+    return learned + [
+        Task(**vars(task), part="unseen" if task.group.startswith("seventh") else "held-out")
+        for task in read(MEASURED, LabelledTask)
+    ]
 
 
 def score(results: Iterable[tuple[Task, Route]]) -> Score:
@@ -95,6 +85,7 @@ def score_of(total: Sequence[float]) -> Score:
     """The figures of added `counts`. Micro-F1 is 2 TP / (needed + chosen)."""
     n, roles, tools, both, right_roles, right_tools, all_roles, all_tools, *rest = total
     lacking, missing, needed, debate = rest
+    chosen = all_roles + all_tools - needed
     return Score(
         n=int(n),
         roles_exact=roles / n,
@@ -105,5 +96,6 @@ def score_of(total: Sequence[float]) -> Score:
         f1=2 * (right_roles + right_tools) / (all_roles + all_tools),
         missing=lacking / n,
         missing_choices=missing / needed,
+        false_choices=1 - (right_roles + right_tools) / chosen,
         debate=debate / n,
     )

@@ -1,9 +1,8 @@
-"""The roles of Consilium: who they are, what they may use, and tasks that are theirs.
+"""The roles of Consilium: who they are and what they may use.
 
 A literal table. The system prompts are short, for small models read them on every
 call, and end alike, so that answers of different roles can be put side by side.
-The examples are what routing compares a task with, in English and in Russian. The
-table knows nothing about tools but their names, and nothing about debates.
+The table knows nothing about tools but their names, and nothing about debates.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ class Role:
     purpose: str
     system_prompt: str
     tools: tuple[str, ...]
-    examples: tuple[str, ...]
 
 
 _MANNER = """
@@ -70,16 +68,6 @@ ROLES: dict[str, Role] = {
                 "shell",
                 "git_write",
             ),
-            examples=(
-                "The program crashes when the list is empty. Fix it.",
-                "Implement a cache for the results of this function.",
-                "How does a generator work in Python?",
-                "Clean up this class, it has grown too large.",
-                "Программа падает на пустом списке, почини.",
-                "Напиши скрипт, который переименует фотографии по дате съёмки.",
-                "Как работает генератор в Python?",
-                "Приведи в порядок этот класс, он слишком разросся.",
-            ),
         ),
         Role(
             name="security",
@@ -92,16 +80,6 @@ ROLES: dict[str, Role] = {
                 task gives no ground for, and say so where something is safe."""
             ),
             tools=_READ,
-            examples=(
-                "Could a stranger read other people's invoices through this API?",
-                "Which permissions does the backup account really need?",
-                "Review the authentication for weaknesses.",
-                "How should we store the signing keys?",
-                "Может ли посторонний прочитать чужие счета через этот API?",
-                "Как правильно хранить ключи подписи и секреты?",
-                "Проверь авторизацию на слабые места.",
-                "Что делать, если персональные данные клиентов попали в чужие руки?",
-            ),
         ),
         Role(
             name="qa",
@@ -114,16 +92,6 @@ ROLES: dict[str, Role] = {
                 not tested."""
             ),
             tools=(*_READ, "run_tests"),
-            examples=(
-                "Which test cases do we need for the booking form?",
-                "Execute the unit tests and report the failures.",
-                "Define when this feature counts as done.",
-                "Write down how to reproduce this defect.",
-                "Какие тест-кейсы нужны для формы бронирования?",
-                "Выполни модульные тесты и сообщи о падениях.",
-                "Когда эту функцию можно считать готовой? Нужны критерии приёмки.",
-                "Запиши, как воспроизвести этот дефект.",
-            ),
         ),
         Role(
             name="architect",
@@ -136,16 +104,6 @@ ROLES: dict[str, Role] = {
                 differently. Simple and dull is an advantage."""
             ),
             tools=_READ,
-            examples=(
-                "Design the components of a video platform and how they talk to each other.",
-                "How should we scale this system to a million users?",
-                "Which database suits a social network?",
-                "Where should the boundary between these two modules be?",
-                "Спроектируй компоненты видеосервиса и связи между ними.",
-                "Как масштабировать эту систему до миллиона пользователей?",
-                "Какая база данных подойдёт для социальной сети?",
-                "Какая архитектура нужна, чтобы добавлять страны без переделки?",
-            ),
         ),
         Role(
             name="ux",
@@ -158,16 +116,6 @@ ROLES: dict[str, Role] = {
                 screen reader, contrast and small screens."""
             ),
             tools=_READ,
-            examples=(
-                "Make the booking screen easier to understand.",
-                "Which text should stand on this error page?",
-                "Is our app usable for blind people?",
-                "Arrange the navigation so that visitors find the prices.",
-                "Сделай экран бронирования понятнее.",
-                "Какой текст показать на странице ошибки?",
-                "Удобно ли наше приложение незрячим?",
-                "Расположи навигацию так, чтобы посетители находили цены.",
-            ),
         ),
         Role(
             name="seo",
@@ -180,16 +128,6 @@ ROLES: dict[str, Role] = {
                 used, and no trick that a search engine punishes."""
             ),
             tools=_READ,
-            examples=(
-                "Why does our site not show up in search results?",
-                "Write a title and a meta description for the hotel page.",
-                "Which keywords do people search for when they want to rent a bike?",
-                "How do I keep a page out of the index?",
-                "Почему нашего сайта нет в результатах поиска?",
-                "Напиши title и description для страницы отеля.",
-                "По каким запросам люди ищут прокат велосипедов?",
-                "Как закрыть страницу от индексации?",
-            ),
         ),
     )
 }

@@ -2,11 +2,11 @@
 
 Literal tables. CONCEPTS are words of one meaning in both languages; phrases name them
 in capitals, so that such a phrase speaks both languages or none. A phrase that
-`decides` is enough alone; one that `hints` wants a second hint or a near example beside
-it. How phrases are written stands in words.py. The examples are those of tools; roles
-have theirs in roles.py. All was written from what the field calls its things, and
-mended on the development half of the labelled tasks alone. A noun whose bare form the
-Russian stemmer takes for a verb stands in two forms ("коммит|коммита").
+`decides` is enough alone; one that `hints` wants a second hint beside it, or what was
+learned from examples. How phrases are written stands in words.py. All was written from
+what the field calls its things, and mended on the tasks of examples.jsonl alone. A noun
+whose bare form the Russian stemmer takes for a verb stands in two forms
+("коммит|коммита").
 """
 
 from __future__ import annotations
@@ -20,182 +20,199 @@ class Cues:
 
     decides: tuple[str, ...]
     hints: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
 
 
 CONCEPTS: dict[str, str] = {
     "LOOK": """
         look read open view check review inspect examine audit study scan browse dig go_through
         go_over peek see summarise summarize
-        посмотри посмотреть смотри глянь взгляни загляни прочитай прочти открой проверь
-        проверить просмотри изучи изучить пролистай поройся разбери перескажи читать
+        посмотри посмотреть смотри глянь взгляни загляни прочитай прочти открой проверь просмотри
+        изучи пролистай поройся разбери перескажи читать просмотреть осмотри осмотреть заглянуть
+        взглянуть проверяй перечитай зачитай прошерсти изучай
     """,
     "SHOW": """
         show list give tell display print name count get pull fetch extract select find search
         report which how_many how_much whether
-        покажи показать выведи дай назови перечисли скажи посчитай сосчитай достань вытащи
-        выбери найди найти поищи выгрузи отбери выпиши приведи сколько узнай
+        покажи показать выведи дай назови перечисли скажи посчитай сосчитай достань вытащи выбери
+        найди найти поищи выгрузи отбери выпиши приведи сколько узнай вывести назвать сказать
+        сообщи подскажи достать отыщи выдай распечатай отобрази определи выясни
     """,
     "CHANGE": """
         fix correct repair change replace add update bump edit modify insert switch convert
-        rewrite adapt adjust improve clean extend reduce increase enlarge shrink lower raise
-        mask hide enable disable swap teach cover drop make speed_up encrypt limit clamp turn
-        introduce wrap shorten sort_out get_rid
-        переключи исправь исправить почини починить чини поправь поправить пофикси измени
-        изменить замени заменить добавь добавить обнови подними правь переделай увеличь уменьши
-        замаскируй спрячь включи отключи выключи сделай поставь перенеси вынеси перепиши расширь
-        научи покрой выкинь пропиши впиши вставь выставь допиши доработай сдвинь введи ускорь
-        захешируй зашифруй ограничь подставляй оберни улучши
+        rewrite adapt adjust improve clean extend reduce increase enlarge shrink lower raise mask
+        hide enable disable swap teach cover drop make speed_up encrypt limit clamp turn introduce
+        wrap shorten sort_out get_rid
+        переключи исправь почини чини поправь пофикси измени замени добавь обнови подними правь
+        переделай увеличь уменьши замаскируй спрячь включи отключи выключи сделай поставь перенеси
+        вынеси перепиши расширь научи покрой выкинь пропиши впиши вставь выставь допиши доработай
+        сдвинь введи ускорь захешируй зашифруй ограничь подставляй оберни улучши заменяй добавляй
+        перевести сведи экранируй настрой перестрой доделай упрости объедини вынь подставь пометь
     """,
     "FIX": """
         fix correct repair patch debug sort_out
-        исправь исправить почини починить чини поправь поправить пофикси устрани отладь
-        разберись
+        исправь почини чини поправь пофикси устрани отладь разберись исправляй разобраться наладь
+        залатай
     """,
     "RUN": """
         run rerun execute
-        запусти запустить прогони прогнать прогон прогоняй выполни выполнить гонять
+        запусти прогони прогнать прогоняй выполни гонять запускай погоняй выполняй исполни
     """,
     "WRITE": """
         write draft compose prepare design plan list define think give describe suggest propose
         draw
-        напиши написать составь составить придумай перечисли набросай подготовь опиши распиши
-        предложи оформи сформулируй запиши нужны
+        напиши написать составь придумай перечисли набросай подготовь опиши распиши предложи
+        оформи сформулируй запиши нужны пиши составьте спланируй распланируй продумай
+        сформулировать нарисуй
     """,
     "BROKE": """
         crash break broke stop die hang kill reboot restart disconnect lost offline
         упал падает рухнул сломался отвалился завис умер остановился перезагрузился отключился
-        отключался пропал пропадала потерял оборвался завершился тормозит упасть упало отказал
+        отключался пропал пропадала потерял оборвался завершился тормозит упасть отказал ломается
+        умирает зависает зависла перезагрузка отключение обрыв обрыва молчит
     """,
     "WHEN": """
-        yesterday today night morning evening noon hour week month minute monday tuesday
-        wednesday thursday friday saturday sunday when
-        вчера вчерашний сегодня ночью ночь ночной утро утром вечер прошлый час неделя месяц
-        минута понедельник вторник среду четверг пятница суббота воскресенье когда
+        yesterday today night morning evening noon hour week month minute monday tuesday wednesday
+        thursday friday saturday sunday when
+        вчера вчерашний сегодня ночью ночной утро вечер прошлый час неделя месяц минута
+        понедельник вторник среду четверг пятница суббота воскресенье когда днем полдень полночь
+        рассвет суток выходные
     """,
     "TEST": """
         test suite pytest jest spec autotest
-        тест автотест автотесты юнит_тест
+        тест автотест юнит_тест проверки тестовый
     """,
     "CODE": """
         code function method class module parser script program algorithm variable endpoint
         код функция метод класс модуль парсер скрипт программа алгоритм переменная обработчик
+        функционал компонент читалка конвертер
     """,
     "FAULT": """
         bug error typo crash exception defect fault traceback
-        баг ошибка опечатка падение исключение дефект сбой
+        баг ошибка опечатка падение исключение дефект сбой неисправность неполадка глюк косяк
+        поломка расхождение
     """,
     "LOG": """
         log logfile
-        лог журнал журнале
+        лог журнал журнале протокол
     """,
     "DOCS": """
         handbook manual guide guideline docs documentation notes policy wiki procedure datasheet
         specification instructions
         справочник руководство инструкция документация заметки политика вики регламент методичка
-        мануал спецификация
+        мануал спецификация документы бумаги стайлгайд методика памятка
     """,
     "SAY": """
         say mention recommend state contain according
-        сказано написано указано указать говорится упомянуто рекомендовано советует гласит
+        сказано написано указано говорится упомянуто рекомендовано советует гласит пишет пишут
+        рекомендует требует указывает положено
     """,
     "OUR": """
         our my internal company lab team
-        наш мой внутренний лаборатория компания команда
+        наш мой внутренний лаборатория компания команда свой фирма организация
     """,
     "FAULTY": """
         wrong broken never fails incorrect drops ignores forgets chokes doesn instead missing
         twice
         неправильно неверно падает съедает забывает игнорирует ломается никогда вместо дважды
+        пропускает теряет путает зря сломан
     """,
     "RECORDS": """
         customer client invoice member subscriber patient supplier employee student payment
         delivery revenue stock purchase
-        клиент заказ подписчик пациент поставщик сотрудник студент платеж доставка выручка
-        остаток покупатель покупка
+        клиент заказ подписчик пациент поставщик сотрудник студент платеж доставка выручка остаток
+        покупатель покупка заявка бронирование товар накладная отправление продажа договор
+        поставка запись отделение
     """,
     "QUERY": """
         how_many count list which show select pull fetch
         сколько посчитай сосчитай выведи назови покажи достань вытащи выбери выгрузи выпиши
+        перечисли найди отбери
     """,
     "MOST": """
         top best largest biggest oldest newest latest cheapest average median total sum fewest
-        самый лучший крупнейший старый дорогой дешевый средний медианный медиана сумма топ
+        самый лучший крупнейший старый дорогой дешевый средний медианный сумма топ хуже наибольший
+        наименьший максимум минимум
     """,
     "MACHINE": """
         machine computer laptop pc box server workstation hardware
-        машина компьютер ноутбук ноут сервер железо комп
+        машина компьютер ноутбук ноут сервер железо комп хост узел десктоп станция
     """,
     "RESOURCE": """
         memory ram disk cpu processor gpu vram
-        память диск процессор видеокарта оперативка видеопамять
+        память диск процессор видеокарта оперативка видеопамять оперативный озу цпу гпу накопитель
+        винчестер памяти
     """,
     "ENOUGH": """
-        free left enough room full fit used taken handle cope available run_out ran_out much
-        warm
-        свободно свободный осталось остаться хватит хватает влезет поместится занято потянет
-        справится кончиться кончилась закончилась доступно сколько горячий
+        free left enough room full fit used taken handle cope available run_out ran_out much warm
+        свободно осталось хватит хватает влезет поместится занято потянет справится кончиться
+        закончилась доступно сколько горячий влезть вместится занят греется нагружен загружен
+        найдется
     """,
     "PEOPLE": """
-        people user customer visitor client colleague reader shopper mother father parents
-        grandma
-        люди пользователь клиент посетитель покупатель читатель мама папа бабушка дедушка
-        коллега
+        people user customer visitor client colleague reader shopper mother father parents grandma
+        люди пользователь клиент посетитель покупатель читатель мама папа бабушка дедушка коллега
+        юзер водитель врач сотрудник старик ребенок дети родители зритель
     """,
     "STRUGGLE": """
         confuse confusing lost struggle find understand reach notice abandon complain annoy
         overlook tell_apart stuck give_up
-        понимать понимают найти находить разглядеть различать путаться путать теряться сбивать
-        жаловаться раздражать бесить замечать дотянуться нажать нажимать прочитать
+        понимать найти находить разглядеть различать путаться теряться сбивать жаловаться
+        раздражать бесить замечать дотянуться нажать нажимать прочитать понять запутались жалуются
+        попасть бояться боятся бросать застревать застрял мучиться
     """,
     "SCREEN": """
         screen button dialog menu app icon modal popup pop_up banner window label checkout timer
         form page link heading
-        экран кнопка окно меню приложение иконка баннер подпись фильтр крестик уведомление
-        таймер форма страница ссылка заголовок корзина
+        экран кнопка окно меню приложение иконка баннер подпись фильтр крестик уведомление таймер
+        форма страница ссылка заголовок корзина вкладка панель шапка диалог карточка шторка
+        лендинг
     """,
     "NICER": """
-        clearer clear easier easy friendlier simple convenient comfortable readable helpful
-        bigger nicer understandable scary intuitive
-        понятный понятнее удобный удобнее проще легче крупнее заметнее дружелюбный читаемость
-        человечески
+        clearer clear easier easy friendlier simple convenient comfortable readable helpful bigger
+        nicer understandable scary intuitive
+        понятный удобный проще легче крупнее заметнее дружелюбный читаемость человечески ясно
+        простой легко читаемый читабельный красивее приятнее
     """,
     "TECH": """
         database framework queue broker stack technology language library storage cloud protocol
-        база фреймворк очередь брокер стек технология библиотека хранилище облако протокол
+        база фреймворк очередь брокер стек технология библиотека хранилище облако протокол субд
+        движок кэш инструмент
     """,
     "PART": """
         service module component system layer core plugin backend frontend subsystem
-        сервис модуль компонент система слой ядро плагин бэкенд фронтенд подсистема
+        сервис модуль компонент система слой ядро плагин бэкенд фронтенд подсистема блок
+        микросервис серверная клиентская
     """,
     "FOUND": """
         google bing yandex search_engine search serp
-        гугл яндекс поиск поисковик выдача поисковый
+        гугл яндекс поиск поисковик выдача поисковый роботы искать ищут
     """,
     "SITE": """
         site page blog landing shop domain article category product
-        сайт страница блог лендинг магазин домен статья категория карточка
+        сайт страница блог лендинг магазин домен статья категория карточка страничка раздел портал
     """,
     "SECRET": """
         password token secret credential certificate key pin passphrase
-        пароль токен секрет сертификат ключ пин_код
+        пароль токен секрет сертификат ключ пин_код пинкод
     """,
     "STRANGER": """
         stranger anyone anybody outsider former researcher unknown
-        чужой посторонний бывший уволенный незнакомый исследователь кто_угодно
+        чужой посторонний бывший уволенный незнакомый исследователь кто_угодно незнакомец чужак
+        злоумышленник сторонний аноним
     """,
     "ACCESS": """
         access read see open call view reach log_in get
-        доступ прочитать увидеть увидит видит открыть вызвать войти зайти добраться
+        доступ прочитать увидеть увидит видит открыть вызвать войти зайти добраться видеть
+        смотреть открывать попасть войдет заходит проникнуть получить
     """,
     "PERSONAL": """
         phone email passport cv card
-        телефон почта паспорт резюме
+        телефон почта паспорт резюме фамилия
     """,
     "ENGINE": """
         boost fuel ignition spark timing torque wastegate lambda engine rpm
         наддув топливо топливный зажигание опережение момент впрыск лямбда двигатель нагрузка
-        обороты давление смесь целевой ограничение
+        обороты давление смесь целевой ограничение детонация вестгейт мотор дроссель
     """,
 }
 
@@ -441,12 +458,6 @@ TOOL_CUES: dict[str, Cues] = {
             скачок|провал|сгладить|сгладь|пик|ступенька|дырка карта
         """),
         hints=_list("map, карта, rpm, оборотов, cell, ячейка, anomaly, аномалия"),
-        examples=(
-            "Show the lambda map around 5000 rpm.",
-            "Which cells of the torque table look wrong?",
-            "Покажи карту лямбды около 5000 оборотов.",
-            "Какие ячейки таблицы момента выглядят неправильно?",
-        ),
     ),
     "apply_patch": Cues(
         decides=_list("""
@@ -466,12 +477,6 @@ TOOL_CUES: dict[str, Cues] = {
             CHANGE код|проект|везде
         """),
         hints=_list("FILE|CALL, diff, правка, CHANGE|FIX|FAULTY"),
-        examples=(
-            "Correct the wrong sign in brake.py.",
-            "Add a retry to the upload function in the project.",
-            "Исправь неверный знак в brake.py.",
-            "Добавь повторную попытку в функцию загрузки в проекте.",
-        ),
     ),
     "search_logs": Cues(
         decides=_list("""
@@ -488,22 +493,10 @@ TOOL_CUES: dict[str, Cues] = {
             500|502|503 since|WHEN|сыпаться|сыплются|найди
         """),
         hints=_list("LOG, yesterday, вчера, ночью, traceback, deploy, выкатка, BROKE"),
-        examples=(
-            "When did the sensor lose its connection? Look into the records of the drive.",
-            "What happened on the server at three o'clock?",
-            "Когда датчик потерял связь? Посмотри запись поездки.",
-            "Что случилось на сервере в три часа?",
-        ),
     ),
     "run_tests": Cues(
         decides=_RUN_TESTS,
         hints=_list("TEST, green, red, зеленый, красный, проходят"),
-        examples=(
-            "Execute the unit tests and report the failures.",
-            "Do all checks of the parser still pass?",
-            "Выполни модульные тесты и сообщи о падениях.",
-            "Все ли проверки парсера ещё проходят?",
-        ),
     ),
     "file_operations": Cues(
         decides=_list("""
@@ -518,12 +511,6 @@ TOOL_CUES: dict[str, Cues] = {
             pdfs|photos|documents|все|pdf|фото|документы, внутри FILE
         """),
         hints=_list("file|FILE|файл, каталог"),
-        examples=(
-            "What is in the folder with the manuals?",
-            "Copy the report to the archive directory.",
-            "Что лежит в папке с руководствами?",
-            "Скопируй отчёт в каталог архива.",
-        ),
     ),
     "search_knowledge": Cues(
         decides=_list("""
@@ -537,12 +524,6 @@ TOOL_CUES: dict[str, Cues] = {
             у_нас принято|правило|записано|решили
         """),
         hints=_list("DOCS"),
-        examples=(
-            "What do our guidelines recommend for oil temperature?",
-            "Look up in the manual how the sensor is calibrated.",
-            "Что наши правила советуют о температуре масла?",
-            "Посмотри в инструкции, как калибруется датчик.",
-        ),
     ),
     "run_python": Cues(
         decides=_list("""
@@ -576,12 +557,6 @@ TOOL_CUES: dict[str, Cues] = {
             average|column|points|numbers|среднее|столбец|точки|коэффициент|числа,
             chart|graph|histogram|correlation|график|графике|гистограмма|диаграмма|корреляция
         """),
-        examples=(
-            "Compute the correlation between speed and temperature.",
-            "Draw the curve of the measured values.",
-            "Вычисли корреляцию между скоростью и температурой.",
-            "Нарисуй кривую измеренных значений.",
-        ),
     ),
     "shell": Cues(
         decides=_list("""
@@ -607,12 +582,6 @@ TOOL_CUES: dict[str, Cues] = {
             chmod, make, bash, docker, port, process, command,
             порт, процесс, команда, контейнер, образ
         """),
-        examples=(
-            "Start the web server and wait until it answers.",
-            "Execute this command in the terminal.",
-            "Запусти веб-сервер и дождись ответа.",
-            "Выполни эту команду в терминале.",
-        ),
     ),
     "git": Cues(
         decides=_list("""
@@ -642,12 +611,6 @@ TOOL_CUES: dict[str, Cues] = {
             history, repository, repo, diff, release, branch,
             история, репозиторий, релиз, версия, ветка
         """),
-        examples=(
-            "When was this line added, and in which change?",
-            "Merge my work into the main branch.",
-            "Когда появилась эта строка и в каком изменении?",
-            "Влей мою работу в главную ветку.",
-        ),
     ),
     "query_database": Cues(
         decides=_list("""
@@ -662,12 +625,6 @@ TOOL_CUES: dict[str, Cues] = {
             QUERY товар|счет|деталь|пользователь|заявка, запрос RUN|sql|напиши|QUERY
         """),
         hints=_list("database|table|query|sql|база|таблица|запрос|RECORDS"),
-        examples=(
-            "How many subscriptions ended last year?",
-            "Get the addresses of all suppliers from the tables.",
-            "Сколько подписок закончилось в прошлом году?",
-            "Достань адреса всех поставщиков из таблиц.",
-        ),
     ),
     "system_info": Cues(
         decides=_list("""
@@ -683,12 +640,6 @@ TOOL_CUES: dict[str, Cues] = {
             температура процессор|gpu
         """),
         hints=_list("RESOURCE, cuda"),
-        examples=(
-            "Is the computer strong enough, what hardware does it have?",
-            "How full is the hard drive?",
-            "Хватит ли компьютера, какое в нём железо?",
-            "Насколько заполнен жёсткий диск?",
-        ),
     ),
 }
 

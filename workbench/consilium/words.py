@@ -24,6 +24,7 @@ CLASSES = (FILE, DATA, CALL, QUESTION) = ("FILE", "DATA", "CALL", "?")
 
 _CHUNK = re.compile(r"(?P<word>[^\W_]+(?:[._/\\-]{1,2}[^\W_]+)*/?)(?P<call>\(?)|(?P<end>[.!?;…\n])")
 _PART = re.compile(r"[^\W_]+")
+_FLEETING = re.compile(r"(?<=[бвгджзклмнпрстфхцчшщ])[ео](?=[кц]$)")
 _CYRILLIC = re.compile(r"[\u0400-\u04ff]")
 _DATA = r"csv|tsv|jsonl?|parquet|xlsx?|h5|npy"
 _FILE_NAME = re.compile(
@@ -32,21 +33,24 @@ _FILE_NAME = re.compile(
     r"|(?:app|build|core|data|datasets|docs|lib|public|reports|src|static|templates|tests?)/.*"
     r"|dockerfile|makefile|readme"
 )
-_DATA_NAME = re.compile(rf".*\.(?:{_DATA})")
+_NAMES = {FILE: _FILE_NAME, DATA: re.compile(rf".*\.(?:{_DATA})")}
 _LONGEST_NAME = 200
 _LONGEST_WORD = 40
 
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """The stem of one lower-case word, by the English or the Russian Snowball stemmer."""
+    """The stem of one lower-case word, by the English or the Russian Snowball stemmer.
+
+    Of a Russian one without the vowel that comes and goes: "кнопка" and "кнопок" are one.
+    """
     import snowballstemmer
 
     if len(word) > _LONGEST_WORD:
         return word
     language = "russian" if _CYRILLIC.search(word) else "english"
     # A stemmer keeps its word in itself, so threads must not share one.
-    return str(snowballstemmer.stemmer(language).stemWord(word))
+    return _FLEETING.sub("", str(snowballstemmer.stemmer(language).stemWord(word)))
 
 
 class Phrases:
@@ -93,15 +97,13 @@ class Phrases:
 
     def _keys_of(self, word: str, parts: tuple[str, ...]) -> list[str]:
         """What a word counts as: a file its name, a fixed expression itself, others their parts."""
-        if word == QUESTION:
-            return [QUESTION]
-        whole = "_".join(parts)
-        calls = [CALL] if word.endswith("(") else []
-        if _FILE_NAME.fullmatch(word[:_LONGEST_NAME]):
-            name = word.rstrip("/").rsplit("/", 1)[-1].split(".", 1)[0]
-            data = [DATA] if _DATA_NAME.fullmatch(word[:_LONGEST_NAME]) else []
-            return [whole, "_".join(stem(p) for p in _PART.findall(name)), FILE, *data, *calls]
-        return [whole, *calls] if whole in self._expressions else [whole, *parts, *calls]
+        classes, whole = _classes(word), "_".join(parts)
+        if QUESTION in classes:
+            return classes
+        if FILE in classes:
+            name = word.rstrip("(/").rsplit("/", 1)[-1].split(".", 1)[0]
+            return [whole, "_".join(stem(p) for p in _PART.findall(name)), *classes]
+        return [whole, *classes] if whole in self._expressions else [whole, *parts, *classes]
 
     def _expression(self, parts: list[tuple[str, ...]], place: int) -> int:
         """How many words from `place` on are one fixed expression; 1 where there is none."""
@@ -114,11 +116,34 @@ class Phrases:
         return 1
 
 
+def terms(text: str) -> list[str]:
+    """The stems of all words of a text and the classes that they belong to, in order."""
+    words = [word.casefold() for sentence in _sentences(text) for word in sentence]
+    return [term for word in words for term in (*map(stem, _PART.findall(word)), *_classes(word))]
+
+
+def plain(text: str) -> str:
+    """The text in lower case, letters that are read alike spelled alike."""
+    return _alike(text).casefold()
+
+
+def _classes(word: str) -> list[str]:
+    """Which of `CLASSES` a word in lower case belongs to."""
+    if word == QUESTION:
+        return [QUESTION]
+    name = word.rstrip("(")[:_LONGEST_NAME]
+    names = [known for known, form in _NAMES.items() if form.fullmatch(name)]
+    return [*names, CALL] if word.endswith("(") else names
+
+
+def _alike(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).replace("ё", "е").replace("Ё", "Е")
+
+
 def _sentences(text: str) -> Iterator[list[str]]:
     """The words of each sentence; one that is called keeps its "(", a question ends in "?"."""
-    text = unicodedata.normalize("NFKC", text).replace("ё", "е").replace("Ё", "Е")
     words: list[str] = []
-    for chunk in _CHUNK.finditer(text):
+    for chunk in _CHUNK.finditer(_alike(text)):
         if chunk["word"]:
             words.append(chunk["word"] + chunk["call"])
         elif words:
