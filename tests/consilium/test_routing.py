@@ -12,7 +12,7 @@ import pytest
 from examples import STRANGE_TEXTS
 from routing_tasks import score, tasks
 
-from workbench.consilium.examples import Examples, fitted
+from workbench.consilium.examples import Examples, kernel_ridge
 from workbench.consilium.roles import DEFAULT, ROLES
 from workbench.consilium.routing import TOOLS, Route, debaters, registered, route
 from workbench.consilium.vocabulary import CONCEPTS
@@ -430,9 +430,11 @@ def test_an_example_is_scored_as_by_a_fit_without_it():
     draw = np.random.default_rng(0)
     vectors, targets = draw.normal(size=(20, 6)), draw.choice([-1.0, 1.0], size=20)
     kernel, penalties = vectors @ vectors.T, draw.uniform(0.5, 2, size=20)
-    dual, left_out = fitted(kernel, targets, penalties)
+    dual, left_out = kernel_ridge(kernel, targets, penalties)
     assert np.allclose((kernel + np.diag(penalties)) @ dual, targets)
     for place in range(20):
         others = np.arange(20) != place
-        without, _ = fitted(kernel[np.ix_(others, others)], targets[others], penalties[others])
+        without, _ = kernel_ridge(
+            kernel[np.ix_(others, others)], targets[others], penalties[others]
+        )
         assert kernel[place, others] @ without == pytest.approx(left_out[place])

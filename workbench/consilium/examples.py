@@ -82,7 +82,7 @@ class Examples:
     def __init__(self, embedder: Embeds) -> None:
         tasks = read(FILE, LabelledTask)
         self._learned = {
-            russian: _learned([t for t in tasks if _is_russian(t.text) == russian], embedder)
+            russian: _learn([t for t in tasks if _is_russian(t.text) == russian], embedder)
             for russian in (False, True)
         }
 
@@ -97,7 +97,7 @@ class Examples:
         return self._learned[_is_russian(start)].evidence(start)
 
 
-def _learned(tasks: Sequence[LabelledTask], embedder: Embeds) -> _Learned:
+def _learn(tasks: Sequence[LabelledTask], embedder: Embeds) -> _Learned:
     """What tasks of one language teach, with the embedding model where that helps."""
     texts = [task.text for task in tasks]
     letters = _Tfidf(texts, analyzer="char_wb", ngram_range=(3, 5), preprocessor=plain)
@@ -128,7 +128,7 @@ class _Learned:
             needed = np.array([choice in (*task.roles, *task.tools) for task in tasks])
             target = np.where(needed, 1.0, -1.0)
             share = np.where(needed, needed.mean(), 1 - needed.mean())
-            dual, scores[choice] = fitted(kernel, target, 2 * _REGULARISATION * share)
+            dual, scores[choice] = kernel_ridge(kernel, target, 2 * _REGULARISATION * share)
             self._weights[choice] = self._vectors.T @ dual
             self._needed[choice] = needed
         self._levels: dict[str, np.ndarray] = {}
@@ -153,10 +153,10 @@ class _Learned:
         return found
 
 
-def fitted(
+def kernel_ridge(
     kernel: np.ndarray, targets: np.ndarray, penalties: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel ridge regression: dual coefficients, and what all others say of each target.
+    """Dual coefficients of kernel ridge regression, and what all others say of each target.
 
     `kernel` [n, n], `targets` and `penalties` [n]; a penalty is the regularisation divided by
     the weight of its example. The second is what a fit without the example would give, in
@@ -218,5 +218,6 @@ class _Centred:
 
 
 def _is_russian(text: str) -> bool:
+    """Whether more than a share of `_RUSSIAN` of its letters are Cyrillic."""
     letters = _LETTER.findall(text)
     return len(_CYRILLIC.findall(text)) > _RUSSIAN * len(letters)
